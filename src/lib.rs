@@ -1,0 +1,5 @@
+//! Buildwarden: what did this CI build execute, and can you prove you saw it all?
+//!
+//! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
+
+pub mod event;
