@@ -96,7 +96,7 @@ pub struct Exec<'a> {
     /// Its pid in the container's pid namespace.
     pub container_pid: u32,
     /// Its ancestors in the scope, parent first.
-    pub parents: Parents<'a>,
+    pub parents: Parents,
     /// User id in the initial user namespace.
     pub uid: u32,
     /// Group id in the initial user namespace.
@@ -132,13 +132,32 @@ pub fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
-/// The ancestors of a process, parent first: as decoded from a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parents<'a>(pub &'a [ProcessId]);
+/// The nearest ancestors of a process, parent first; at most [`Parents::MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parents {
+    ids: [ProcessId; Parents::MAX],
+    len: usize,
+}
 
-impl Default for Parents<'_> {
-    fn default() -> Self {
-        Parents(&[])
+impl Parents {
+    /// How many ancestors an exec carries at most.
+    pub const MAX: usize = 8;
+
+    /// The ancestors, parent first.
+    pub fn as_slice(&self) -> &[ProcessId] {
+        &self.ids[..self.len]
+    }
+}
+
+impl FromIterator<ProcessId> for Parents {
+    /// The first [`Parents::MAX`] items.
+    fn from_iter<I: IntoIterator<Item = ProcessId>>(items: I) -> Self {
+        let mut parents = Parents::default();
+        for id in items.into_iter().take(Parents::MAX) {
+            parents.ids[parents.len] = id;
+            parents.len += 1;
+        }
+        parents
     }
 }
 

@@ -2,4 +2,5 @@
 //!
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
+pub mod cli;
 pub mod event;

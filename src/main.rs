@@ -1,1 +1,7 @@
-fn main(){ println!("x"); }
+//! The door: see `buildwarden::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    buildwarden::cli::main()
+}

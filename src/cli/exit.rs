@@ -1,0 +1,52 @@
+//! The exit codes, in one place; `docs/exit-codes.md` says the same.
+
+use std::process::ExitCode;
+
+/// How a verb ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The verb did what it was asked.
+    Success,
+    /// It could not; standard error says why.
+    Failure,
+    /// The command line could not be understood.
+    Usage,
+    /// `--fail-on` struck: a finding of that importance or above.
+    Findings,
+    /// `--fail-on` was asked and the report cannot prove that it saw everything.
+    Incomplete,
+    /// Some lines of the input were malformed; the others were answered.
+    BadInput,
+    /// `run`: Buildwarden itself failed before the command started.
+    RunFailed,
+    /// `run`: the command was found and could not be executed.
+    NotExecutable,
+    /// `run`: the command was not found.
+    NotFound,
+    /// `run`: the command's own exit code, or 128 plus its signal.
+    Command(u8),
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::Findings => 10,
+            Exit::Incomplete => 11,
+            Exit::BadInput => 12,
+            Exit::RunFailed => 125,
+            Exit::NotExecutable => 126,
+            Exit::NotFound => 127,
+            Exit::Command(code) => code,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
