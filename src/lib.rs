@@ -4,3 +4,6 @@
 
 pub mod cli;
 pub mod event;
+#[allow(unsafe_code)]
+pub mod trace;
+pub mod wire;
