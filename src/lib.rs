@@ -3,4 +3,6 @@
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
 pub mod cli;
+pub mod config;
 pub mod event;
+pub mod host;
