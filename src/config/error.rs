@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 #[error("configuration {}: {problem}", path.display())]
 pub struct ConfigError {
     path: PathBuf,
-    problem: Problem,
+    problem: Box<Problem>,
     on_error: OnError,
 }
 
 impl ConfigError {
     pub(super) fn new(path: &Path, problem: Problem) -> Self {
-        ConfigError { path: path.to_owned(), problem, on_error: OnError::default() }
+        ConfigError { path: path.to_owned(), problem: problem.into(), on_error: OnError::default() }
     }
 
     /// The file.
@@ -87,7 +87,7 @@ pub enum Problem {
 /// A parse error before the file's name is known.
 #[derive(Debug)]
 pub(super) struct ParseError {
-    pub(super) problem: Problem,
+    pub(super) problem: Box<Problem>,
     pub(super) on_error: OnError,
 }
 

@@ -21,7 +21,7 @@ fn the_documented_file_mentions_every_key() {
         let text = if table.is_empty() { "?=1" } else { &format!("[{table}]\n?=1") };
         let text = text.replace('?', "nothing_like_it");
         let Err(error) = Written::parse(&text) else { panic!("{text} was taken") };
-        let super::Problem::Unknown { expected, .. } = error.problem else { panic!("{error:?}") };
+        let super::Problem::Unknown { expected, .. } = *error.problem else { panic!("{error:?}") };
         let section = match table {
             "" => DOCUMENTED.split("\n[").next(),
             _ => DOCUMENTED.split("\n[").find(|part| part.starts_with(&format!("{table}]"))),

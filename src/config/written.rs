@@ -111,7 +111,10 @@ impl Written {
             Some(error) => Err(error),
             None => Written::deserialize(Deserializer::from(table)),
         };
-        result.map_err(|error| ParseError { problem: Problem::from_toml(text, &error), on_error })
+        result.map_err(|error| ParseError {
+            problem: Problem::from_toml(text, &error).into(),
+            on_error,
+        })
     }
 }
 
