@@ -3,7 +3,9 @@
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
 pub mod cli;
+pub mod config;
 pub mod event;
+pub mod host;
 #[allow(unsafe_code)]
 pub mod trace;
 pub mod wire;
