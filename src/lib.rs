@@ -2,5 +2,8 @@
 //!
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
+pub mod annotation;
 pub mod cli;
+pub mod escape;
 pub mod event;
+pub mod report;
