@@ -4,6 +4,9 @@
 
 pub mod annotation;
 pub mod cli;
+pub mod config;
 pub mod escape;
 pub mod event;
+pub mod event;
+pub mod host;
 pub mod report;
