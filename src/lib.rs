@@ -7,6 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod escape;
 pub mod event;
-pub mod event;
 pub mod host;
+pub mod redact;
 pub mod report;
