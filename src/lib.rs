@@ -2,7 +2,11 @@
 //!
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
+pub mod annotation;
 pub mod cli;
 pub mod config;
+pub mod doctor;
+pub mod escape;
 pub mod event;
 pub mod host;
+pub mod report;
