@@ -123,13 +123,13 @@ fn coverage(facts: &Facts) -> Vec<Check> {
         (false, false) => Check::warning(
             SECTION,
             name,
-            format!("no working hook in {usual} or {local}: {engines} trace nothing"),
+            format!("no working hook in {usual} or {local}: nothing is traced under {engines}"),
             format!("copy Buildwarden's hook files into {usual}"),
         ),
         (false, true) => Check::problem(
             SECTION,
             name,
-            format!("no working hook at createRuntime: {engines} trace nothing"),
+            format!("no working hook at createRuntime: nothing is traced under {engines}"),
             format!("copy Buildwarden's hook files into {usual}"),
         ),
         (true, false) => Check::warning(

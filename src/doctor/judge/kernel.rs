@@ -69,8 +69,12 @@ fn bpffs(facts: &Facts, settings: &Settings) -> Check {
         Ok(_) => Check::warning(
             SECTION,
             name,
-            format!("not mounted on {}", wanted.display()),
-            format!("mount -t bpf bpf {}", wanted.display()),
+            format!("not mounted on {}; the first hook will mount it", wanted.display()),
+            // A hook's mount is lost where the engine has a mount namespace of its own.
+            format!(
+                "mount it at boot, for an engine may hide what its hooks mount: mount -t bpf bpf {}",
+                wanted.display()
+            ),
         ),
     }
 }
