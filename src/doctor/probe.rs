@@ -33,6 +33,9 @@ pub fn probe(facts: &Facts, settings: &Settings) -> Check {
     if !facts.initial_user_namespace {
         return not_run("not the host's root", "run `buildwarden doctor` as root on the host");
     }
+    if !facts.capabilities.as_ref().is_ok_and(|capabilities| capabilities.sys_admin) {
+        return not_run("CAP_SYS_ADMIN is missing", "run `buildwarden doctor` as root");
+    }
     if settings.when != When::Always && !settings.honour.trace {
         return not_run(
             "the configuration lets no container be traced",
@@ -174,7 +177,7 @@ fn judge(report: &Report) -> Result<String, Failure> {
         report.executables.iter().map(|file| (file.path.as_bytes(), file.count)).collect();
     if report.completeness.last_sequence != 1 || seen != [(PROGRAM.as_bytes(), 1)] {
         return Err(Failure::Wrong(format!(
-            "its report lists {} execs of {} files, expected one of {PROGRAM}",
+            "its report lists execs up to number {} of {} files, expected one of {PROGRAM}",
             report.completeness.last_sequence,
             seen.len()
         )));
@@ -199,4 +202,76 @@ fn remove(runc: &Path, bundle: &Bundle, record: &Path, live: &Path) -> Result<()
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Failure::Leftover(errors.join("; "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let text = r#"{
+            "schema_version": 1, "tool": {"name": "buildwarden", "version": "0"},
+            "verdict": "clean",
+            "container": {"id": "a", "run": 1, "name": null, "image": null, "engine": null,
+                "bundle": null, "cgroup": "/a", "cgroup_id": 1, "annotations": {}},
+            "job": null, "started": "2026-01-01T00:00:00.000000000Z",
+            "finished": "2026-01-01T00:00:00.000000000Z", "findings": [],
+            "executables": [{"path": "/buildwarden", "count": 1}],
+            "completeness": {"attached_before_first_exec": true, "execs": 1, "last_sequence": 1,
+                "lost": 0, "truncated": 0, "programs_attached": true},
+            "cost": {"attach_ms": 0.84, "finish_ms": 1, "collector_cpu_ms": 1, "ring_bytes": 1},
+            "events": null}"#;
+        json::parse(text.as_bytes()).expect("a report")
+    }
+
+    #[test]
+    fn only_a_complete_report_of_the_one_exec_is_right() {
+        let check = |change: fn(&mut Report), want: Result<&str, &str>| {
+            let mut report = report();
+            change(&mut report);
+            let got = judge(&report).map_err(|failure| failure.to_string());
+            assert_eq!(got, want.map(str::to_owned).map_err(str::to_owned));
+        };
+        check(
+            |_| {},
+            Ok("its entrypoint was the first exec seen, nothing was lost; attached in 0.8 ms"),
+        );
+        check(
+            |r| r.completeness.lost = 1,
+            Err("its report is incomplete: 1 exec could not be delivered by the kernel; \
+                 1 exec arrived, but the last one has sequence number 1"),
+        );
+        check(
+            |r| r.verdict = Verdict::Findings,
+            Err("its report says `findings`, expected `clean`"),
+        );
+        check(
+            |r| (r.completeness.execs, r.completeness.last_sequence) = (2, 2),
+            Err("its report lists execs up to number 2 of 1 files, expected one of /buildwarden"),
+        );
+        check(
+            |r| r.executables[0].path = "/bin/sh".to_owned().into(),
+            Err("its report lists execs up to number 1 of 1 files, expected one of /buildwarden"),
+        );
+        check(
+            |r| (r.completeness.execs, r.completeness.last_sequence) = (0, 0),
+            Err("its report lists execs up to number 0 of 1 files, expected one of /buildwarden"),
+        );
+    }
+
+    #[test]
+    fn the_last_message_is_told_on_one_line() {
+        let cases: [(&[u8], &str); 4] = [
+            (
+                b"{\"level\":\"error\",\"msg\":\"a\"}\nnoise\n{\"level\":\"error\",\"msg\":\"b\\n c\",\"time\":\"\"}\n",
+                "b c",
+            ),
+            (b"runc: no such\n  flag\n", "runc: no such flag"),
+            (b"\xff", "\u{fffd}"),
+            (b"", ""),
+        ];
+        for (stderr, want) in cases {
+            assert_eq!(last_message(stderr), want);
+        }
+    }
 }
