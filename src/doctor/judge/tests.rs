@@ -85,12 +85,23 @@ fn checks(machine: Machine) -> Vec<Check> {
 fn check(change: impl FnOnce(&mut Machine), want: &[(Status, &str, &str)]) {
     let mut machine = machine();
     change(&mut machine);
-    let bad: Vec<_> =
-        checks(machine).into_iter().filter(|check| check.status != Status::Ok).collect();
+    let checks = checks(machine);
+    for check in checks.iter().filter(|check| check.section != Section::Engines) {
+        assert!(documented(&check.name), "docs/doctor.md does not explain `{}`", check.name);
+    }
+    let bad: Vec<_> = checks.into_iter().filter(|check| check.status != Status::Ok).collect();
     let got: Vec<_> =
         bad.iter().map(|check| (check.status, check.name.as_str(), check.found.as_str())).collect();
     assert_eq!(got, want);
     assert!(bad.iter().all(|check| check.advice.is_some()), "no advice: {bad:?}");
+}
+
+/// Whether the first cell of a row of docs/doctor.md names the check.
+fn documented(name: &str) -> bool {
+    include_str!("../../../docs/doctor.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .any(|cell| cell.split(", ").any(|documented| documented == name))
 }
 
 fn malformed() -> HostError {
