@@ -40,7 +40,7 @@ impl ConfigError {
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It could not be opened or read.
-    #[error("{0}; name a readable file, or remove the option to use the defaults")]
+    #[error("{0}; expected a file that can be read")]
     Unreadable(#[source] io::Error),
     /// It is longer than any configuration.
     #[error("longer than {limit} bytes; this is not a configuration file")]
