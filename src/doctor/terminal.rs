@@ -7,8 +7,8 @@ use std::fmt::Write;
 use textwrap::{Options, wrap};
 use unicode_width::UnicodeWidthStr;
 
-/// Nothing is readable in less.
-const MIN_WIDTH: usize = 60;
+/// Columns: nothing is readable in less, and no line in more.
+const WIDTHS: (usize, usize) = (60, 120);
 
 /// The checks as lines of at most `width` columns, with colours: whoever writes
 /// to something that is no terminal strips them.
@@ -23,7 +23,7 @@ pub fn terminal(examination: &Examination, width: usize) -> String {
             let bold = Style::new().bold();
             push(&mut out, format_args!("{blank}{bold}{}{bold:#}\n", title(check.section)));
         }
-        push_check(&mut out, check, column, width.max(MIN_WIDTH));
+        push_check(&mut out, check, column, width.clamp(WIDTHS.0, WIDTHS.1));
     }
     push(&mut out, format_args!("\n{}\n", summary(checks)));
     out
