@@ -5,7 +5,7 @@
 //! numbers, empty for lists, the path for the name.
 
 use crate::{
-    event::{Argv, Exec, Exit, Flags, Gap, ProcessId},
+    event::{Exec, Exit, Flags, Gap, ProcessId},
     report::{Bytes, model::Importance},
 };
 use serde::{Deserialize, Serialize};
@@ -306,6 +306,7 @@ pub fn flag_names(flags: Flags) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Argv;
 
     #[test]
     fn lines_are_read_as_they_were_written() {
