@@ -3,6 +3,8 @@
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
 pub mod annotation;
+#[cfg(test)]
+mod btf_layout;
 pub mod cgroup;
 pub mod cli;
 pub mod collect;

@@ -163,7 +163,7 @@ impl Seen {
         while let Ok(Some(line)) = lines.next_line() {
             hash.update(line);
             hash.update(b"\n");
-            if line.is_empty() || line.starts_with(b"{\"buildwarden\"") {
+            if line.starts_with(b"{\"buildwarden\"") {
                 continue;
             }
             seen.lines += 1;
@@ -173,7 +173,7 @@ impl Seen {
                     seen.exec(*line);
                 }
                 Ok(execlog::Line::Exit(line)) => waiting.ended(&line, findings),
-                Ok(execlog::Line::Gap(_)) => {}
+                Ok(execlog::Line::Gap(_) | execlog::Line::Drained(_)) => {}
                 Err(_) => seen.malformed += 1,
             }
         }

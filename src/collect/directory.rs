@@ -107,11 +107,6 @@ impl Directory {
         Ok(Some(bytes))
     }
 
-    /// Whether there is a file `name`.
-    pub(super) fn has(&self, name: &str) -> Result<bool, CollectError> {
-        self.read(name).map(|file| file.is_some())
-    }
-
     /// Puts `content` under `name`, whole or not at all; `false` when there is such a
     /// file already, which stays as it is.
     pub(super) fn put_new(&self, name: &str, content: &[u8]) -> Result<bool, CollectError> {

@@ -8,14 +8,18 @@ use crate::{
     annotation::{Entry, Gap, Line, Log, Tail},
     config::Settings,
     detect::Detector,
-    event::{self, Event, Exec, Flags, Parents, ProcessId},
-    execlog::{self, ExecLine, Sequences},
+    event::{self, Event, Exec, Flags, ProcessId},
+    execlog,
     redact::Redactor,
     report::{Time, model::Importance},
-    trace::{Counters, Drain},
+    trace::{Counters, Drain, Position},
     wire,
 };
-use std::{collections::HashSet, fs::File, io::Write as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io::Write as _,
+};
 
 /// Bytes of records that are taken out of the ring at a time.
 const BATCH: u64 = 256 << 10;
@@ -37,11 +41,15 @@ pub(super) struct Session {
     /// Lines that are not yet in the event file.
     pending: Vec<u8>,
     processes: Processes,
-    /// Sequence numbers that are in the event file already: what is drained again
-    /// after a crash is known by them.
-    seen: Sequences,
-    /// Sequence numbers that are in the annotation log already.
-    judged: HashSet<u64>,
+    /// The last sequence number given out.
+    sequence: u64,
+    /// The kernel's last number on each CPU.
+    numbers: HashMap<u32, u64>,
+    /// How far the ring is drained and written down.
+    position: Position,
+    /// Execs with a finding in the annotation log already, by time and pid: those
+    /// whose records are drained again after a crash.
+    judged: HashSet<(Time, u32)>,
     findings: u64,
     gaps: u64,
     argv_budget: usize,
@@ -79,7 +87,9 @@ impl Session {
             redactor: redactor.map(|salt| Redactor::new(&salt)),
             pending: Vec::new(),
             processes: Processes::default(),
-            seen: Sequences::default(),
+            sequence: 0,
+            numbers: HashMap::new(),
+            position: Position(0),
             judged: HashSet::new(),
             findings: 0,
             gaps: 0,
@@ -104,7 +114,7 @@ impl Session {
             while let Ok(Some(line)) = lines.next_line() {
                 match Line::parse(line).and_then(|line| line.entry()) {
                     Ok(Entry::Finding(finding)) => {
-                        self.judged.insert(finding.exec.sequence);
+                        self.judged.insert((finding.exec.time, finding.exec.pid));
                         self.findings = self.findings.max(finding.n);
                     }
                     Ok(Entry::Gap(gap)) => {
@@ -116,19 +126,32 @@ impl Session {
                 }
             }
         }
+        self.resume_events()
+    }
+
+    /// Learns what is in the event file up to the end of its last whole batch, and
+    /// cuts off what is behind it: those records are still in the ring.
+    fn resume_events(&mut self) -> Result<(), CollectError> {
         let mut lines = Tail::new(self.reopen_events()?);
+        let (mut length, mut whole) = (0, 0);
+        let mut batch = Vec::new();
         while let Ok(Some(line)) = lines.next_line() {
+            length += line.len() as u64 + 1;
             match execlog::Line::parse(line) {
-                Ok(execlog::Line::Exec(line)) => self.remember(&line),
-                Ok(execlog::Line::Exit(line)) => self.processes.end(line.event().process),
-                _ => {}
+                Ok(execlog::Line::Drained(position)) => {
+                    self.position = Position(position);
+                    whole = length;
+                    batch.drain(..).for_each(|line| self.remember(line));
+                }
+                Ok(line) => batch.push(line),
+                // The header is the first line, and a batch of its own.
+                Err(_) if whole == 0 && batch.is_empty() => whole = length,
+                Err(_) => {}
             }
         }
-        if lines.is_torn() {
-            // A line that a killed collector could not finish: its record is still in the ring.
-            self.pending.push(b'\n');
-        }
-        Ok(())
+        self.events
+            .set_len(whole)
+            .map_err(|e| CollectError::io(&self.directory.path().join(file::EXECS), "cut", e))
     }
 
     fn reopen_events(&self) -> Result<File, CollectError> {
@@ -138,26 +161,33 @@ impl Session {
         })
     }
 
-    fn remember(&mut self, line: &ExecLine) {
-        self.seen.insert(line.exec);
-        let exec = Exec {
-            sequence: line.exec,
-            process: line.process(),
-            parents: line
-                .parents
-                .iter()
-                .map(|(pid, start)| ProcessId { pid: *pid, start: *start })
-                .collect::<Parents>(),
-            path: &line.path,
-            ..Exec::default()
-        };
-        self.processes.insert(&exec, line.argv.iter().map(|argument| &**argument));
+    fn remember(&mut self, line: execlog::Line) {
+        match line {
+            execlog::Line::Exec(line) => {
+                self.sequence = self.sequence.max(line.exec);
+                let parents = line.parents.iter();
+                let exec = Exec {
+                    sequence: line.exec,
+                    process: line.process(),
+                    parents: parents
+                        .map(|(pid, start)| ProcessId { pid: *pid, start: *start })
+                        .collect(),
+                    path: &line.path,
+                    ..Exec::default()
+                };
+                self.processes.insert(&exec, line.argv.iter().map(|argument| &**argument));
+            }
+            execlog::Line::Exit(line) => self.processes.end(line.event().process),
+            execlog::Line::Gap(_) | execlog::Line::Drained(_) => {}
+        }
     }
 
     /// Takes everything out of the ring that is there.
     pub(super) fn drain(&mut self, drain: &Drain) {
         let mut records: Vec<u8> = Vec::new();
         let mut ends = Vec::new();
+        // What a collector wrote down that was killed before it could say so.
+        drain.commit(self.position);
         loop {
             records.clear();
             ends.clear();
@@ -172,8 +202,9 @@ impl Session {
                 self.record(drain, &records[begin..*end], &mut spills);
                 begin = *end;
             }
+            self.position = position;
             self.flush();
-            // Only now: what is in the files already is known again by its sequence.
+            // Only now: a collector that is killed before has lost nothing.
             drain.commit(position);
             drain.free_spilled(spills.iter().copied());
         }
@@ -194,7 +225,8 @@ impl Session {
                 let complete =
                     spill.is_none_or(|spill| Some(spill.len) == spilled.as_ref().map(Vec::len));
                 let flags = if complete { exec.flags } else { exec.flags.with(Flags::TRUNCATED) };
-                self.exec(&Exec { flags, ..exec });
+                let sequence = self.next_sequence(record);
+                self.exec(&Exec { sequence, flags, ..exec });
             }
             Ok(Event::Exit(exit)) => {
                 execlog::push_exit(&mut self.pending, &exit);
@@ -205,10 +237,22 @@ impl Session {
         }
     }
 
-    fn exec(&mut self, exec: &Exec<'_>) {
-        if !self.seen.insert(exec.sequence) {
-            return;
+    /// The scope's next sequence number. What the kernel's numbers leave out on a CPU
+    /// leaves out as many here.
+    fn next_sequence(&mut self, record: &[u8]) -> u64 {
+        if let Some(wire::Number { cpu, number }) = wire::number(record) {
+            let before = self.numbers.insert(cpu, number);
+            let missing = number.saturating_sub(1).saturating_sub(before.unwrap_or(0));
+            // After a crash a CPU's first number says nothing; the totals do.
+            if before.is_some() || self.position == Position(0) {
+                self.sequence = self.sequence.saturating_add(missing);
+            }
         }
+        self.sequence = self.sequence.saturating_add(1);
+        self.sequence
+    }
+
+    fn exec(&mut self, exec: &Exec<'_>) {
         let importance = self.judge(exec);
         let parents = self.processes.new_parents(&exec.parents).to_vec();
         let redacted = self
@@ -245,7 +289,8 @@ impl Session {
         if judgement.findings.is_empty() && judgement.allowed.is_empty() {
             return None;
         }
-        let known = self.judged.contains(&exec.sequence);
+        let time = Time::from_boot(exec.time, attached.boot_to_unix_ns);
+        let known = self.judged.contains(&(time, exec.process.pid));
         let lineage = self.processes.lineage(exec.process, &exec.parents);
         for finding in judgement.findings {
             if known || self.findings >= FINDINGS_MAX {
@@ -273,6 +318,7 @@ impl Session {
 
     /// Writes pending lines to the event file.
     fn flush(&mut self) {
+        execlog::push_drained(&mut self.pending, self.position.0);
         if let Err(error) = self.events.write_all(&self.pending) {
             self.fail(format!("the event file could not be written: {error}"));
         }

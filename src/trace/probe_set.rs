@@ -220,7 +220,7 @@ impl ProbeSet {
     /// When the kernel refuses; the slot then stays taken for `gc`.
     pub fn release(&self, id: SlotId) -> Result<(), TraceError> {
         let unregistered = self.unregister(id);
-        self.host.free_spills(id);
+        self.host.get().spills.iter().for_each(|spill| spill.free(id));
         let rings = self.map("rings").and_then(|rings| {
             // Waits for an RCU grace period: no program is in the slot afterwards.
             match rings.delete(&id.0.to_ne_bytes()) {
@@ -230,12 +230,13 @@ impl ProbeSet {
                 _ => Ok(()),
             }
         });
-        let sequences = self.map("sequences").and_then(|sequences| {
-            sequences
-                .update(&id.0.to_ne_bytes(), &[0; 16], MapFlags::ANY)
-                .map_err(|e| TraceError::bpf("reset a sequence", e))
+        let numbers = self.map("numbers").and_then(|numbers| {
+            let zero = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().unwrap_or(1)];
+            numbers
+                .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
+                .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
         });
-        unregistered.and(rings).and(sequences)?;
+        unregistered.and(rings).and(numbers)?;
         self.vacate(id);
         Ok(())
     }
