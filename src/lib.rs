@@ -3,10 +3,17 @@
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
 pub mod annotation;
+pub mod cgroup;
 pub mod cli;
+pub mod collect;
 pub mod config;
 pub mod escape;
 pub mod event;
+pub mod execlog;
 pub mod host;
+pub mod oci;
 pub mod redact;
 pub mod report;
+#[allow(unsafe_code)]
+pub mod trace;
+pub mod wire;
