@@ -14,6 +14,7 @@ use crate::{
     },
 };
 use std::collections::HashMap;
+use unicode_width::UnicodeWidthStr;
 
 /// How many different findings are shown with their evidence.
 const SHOWN: usize = 20;
@@ -47,7 +48,8 @@ pub(super) fn all(page: &mut Page, report: &Report) {
     if beyond > 0 {
         page.gap();
         let more = words::count(beyond, "more finding is", "more findings are");
-        page.title(0, &format!("{more} not shown here; --format json has what was kept"));
+        let text = format!("{more} not shown here; --format json has what was kept");
+        page.paragraph(0, &[], &[piece(Ink::Strong, text)]);
     }
 }
 
@@ -75,10 +77,10 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
 
 /// A finding by its headline and its command line.
 pub(super) fn brief(page: &mut Page, finding: &Finding) {
-    let mut line = importance(finding.importance);
-    line.push(piece(Ink::Plain, "  "));
-    line.extend(headline(&finding.tool.name, &finding.addresses, ink(finding.importance)));
-    page.paragraph(0, &[], &line);
+    let mut lead = importance(finding.importance);
+    lead.push(piece(Ink::Plain, "  "));
+    let line = headline(&finding.tool.name, &finding.addresses, ink(finding.importance));
+    page.paragraph(0, &lead, &line);
     command::write(page, 4, &argv(&finding.exec), &marks(&finding.addresses, &finding.exec));
 }
 
@@ -113,10 +115,10 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     lead.push(piece(Ink::Plain, "  "));
     let mut line = headline(&finding.tool.name, &finding.addresses, ink(finding.importance));
     if group.count > 1 {
-        line.push(piece(Ink::Plain, format!("  ×{}", words::number(group.count))));
+        line.push(piece(Ink::Plain, format!(" ×{}", words::number(group.count))));
     }
     if let Some(outcome) = &finding.outcome {
-        line.push(piece(Ink::Faint, format!("  {}", ended(outcome))));
+        line.push(piece(Ink::Faint, format!(" · {}", ended(outcome))));
     }
     page.paragraph(0, &lead, &line);
 }
@@ -127,13 +129,13 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     page.gap();
     let rule = "─".repeat(page.width());
     page.line(0, &[piece(Ink::Faint, rule)]);
-    let mut line = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
-    line.extend(importance(finding.importance));
-    line.push(piece(Ink::Plain, "  "));
-    line.extend(headline(&finding.tool.name, addresses, ink(finding.importance)));
+    let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
+    lead.extend(importance(finding.importance));
+    lead.push(piece(Ink::Plain, "  "));
+    let mut line = headline(&finding.tool.name, addresses, ink(finding.importance));
     let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
-    line.push(piece(Ink::Faint, format!("  {}", escape::visible(title.as_bytes()))));
-    page.paragraph(0, &[], &line);
+    line.push(piece(Ink::Faint, format!(" · {}", escape::visible(title.as_bytes()))));
+    page.paragraph(0, &lead, &line);
     page.gap();
     command::write(page, 3, &argv(exec), &marks(addresses, exec));
     page.gap();
@@ -143,7 +145,7 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     }
     if let beyond @ 1.. = addresses.len().saturating_sub(ADDRESSES) {
         let more = words::count(beyond as u64, "more address", "more addresses");
-        page.line(3, &[piece(Ink::Faint, format!("and {more}"))]);
+        page.paragraph(3, &[], &[piece(Ink::Faint, format!("and {more}"))]);
     }
     page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, report))]);
     for note in notes(finding) {
@@ -209,7 +211,7 @@ fn ink(importance: Importance) -> Ink {
     }
 }
 
-/// `8.8.8.8, written 0x08080808, stands as the URL host (global)`
+/// `8.8.8.8, written 0x08080808, stands as URL host: globally routable`
 fn place(address: &Address, ink: Ink) -> Vec<Piece> {
     let canonical = escape::visible(address.address.as_bytes());
     let mut line = vec![piece(ink, canonical.as_ref())];
@@ -220,7 +222,7 @@ fn place(address: &Address, ink: Ink) -> Vec<Piece> {
     }
     let role = escape::visible(address.role.as_bytes());
     let scope = escape::visible(address.scope.as_bytes());
-    line.push(piece(Ink::Plain, format!(" stands as {role} ({scope})")));
+    line.push(piece(Ink::Plain, format!(" stands as {role}: {scope}")));
     line
 }
 
@@ -309,7 +311,7 @@ fn tree(page: &mut Page, finding: &Finding) {
     };
     let mut depth = 0;
     if let Some(origin) = origin {
-        branch(page, depth, piece(Ink::Faint, origin));
+        branch(page, depth, vec![piece(Ink::Faint, origin)]);
         depth += 1;
     }
     let left_out = ancestry.len().saturating_sub(ANCESTORS);
@@ -318,15 +320,17 @@ fn tree(page: &mut Page, finding: &Finding) {
         if left_out > 0 && i + 1 < ancestry.len() && i >= ANCESTORS - 1 {
             if i == ANCESTORS - 1 {
                 let more = words::count(left_out as u64, "process", "processes");
-                branch(page, depth, piece(Ink::Faint, format!("({more} not shown)")));
+                branch(page, depth, vec![piece(Ink::Faint, format!("({more} not shown)"))]);
                 depth += 1;
             }
             continue;
         }
         let entrypoint = ancestor.sequence == Some(1);
-        let text = process(ancestor, row_width(page, depth, entrypoint));
-        let text = if entrypoint { format!("{text}{ENTRYPOINT}") } else { text };
-        branch(page, depth, piece(Ink::Plain, text));
+        let mut pieces = process(ancestor, row_width(page, depth, entrypoint));
+        if entrypoint {
+            pieces.push(piece(Ink::Faint, ENTRYPOINT));
+        }
+        branch(page, depth, pieces);
         depth += 1;
     }
     let entrypoint = exec.sequence == 1;
@@ -337,16 +341,16 @@ fn tree(page: &mut Page, finding: &Finding) {
     if entrypoint {
         text.push_str(ENTRYPOINT);
     }
-    branch(page, depth, piece(ink(finding.importance), text));
+    branch(page, depth, vec![piece(ink(finding.importance), text)]);
 }
 
 /// What marks the container's first exec.
 const ENTRYPOINT: &str = "   (entrypoint)";
 
 /// Two columns a level; a level that would leave no room is drawn no deeper.
-fn branch(page: &mut Page, depth: usize, text: Piece) {
-    let lead = if depth == 0 { "" } else { "└ " };
-    page.line(5 + indent(page, depth), &[piece(Ink::Faint, lead), text]);
+fn branch(page: &mut Page, depth: usize, pieces: Vec<Piece>) {
+    let lead = if depth == 0 { vec![] } else { vec![piece(Ink::Faint, "└ ")] };
+    page.paragraph(5 + indent(page, depth), &lead, &pieces);
 }
 
 fn indent(page: &Page, depth: usize) -> usize {
@@ -358,14 +362,33 @@ fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {
     page.width().saturating_sub(5 + indent(page, depth) + 2 + suffix).max(16)
 }
 
-fn process(ancestor: &Ancestor, width: usize) -> String {
+/// What an ancestor executed, and the file where the command line gives it another name.
+fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
     if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-        format!("process {} (what it executed was not seen)", ancestor.pid)
-    } else if ancestor.argv.is_empty() {
-        command::one_line([ancestor.path.as_bytes()], width)
-    } else {
-        command::one_line(ancestor.argv.iter().map(|argument| argument.as_bytes()), width)
+        let text = format!("process {} (what it executed was not seen)", ancestor.pid);
+        return vec![piece(Ink::Faint, text)];
     }
+    let argv = ancestor.argv.iter().map(|argument| argument.as_bytes());
+    if ancestor.argv.is_empty() {
+        return vec![piece(Ink::Plain, command::one_line([ancestor.path.as_bytes()], width))];
+    }
+    if !is_renamed(ancestor) {
+        return vec![piece(Ink::Plain, command::one_line(argv, width))];
+    }
+    let file = format!("  [{}]", command::one_line([ancestor.path.as_bytes()], width / 2));
+    let room = width.saturating_sub(file.width());
+    vec![piece(Ink::Plain, command::one_line(argv, room)), piece(Ink::Faint, file)]
+}
+
+/// Whether `argv[0]` is not the name of the file. Shells and applets are called by
+/// many names on every system; to say so each time would help nobody.
+fn is_renamed(ancestor: &Ancestor) -> bool {
+    const OF_MANY_NAMES: [&[u8]; 7] =
+        [b"dash", b"bash", b"ash", b"busybox", b"toybox", b"coreutils", b"env"];
+    let file = base_name(&ancestor.path);
+    let called = ancestor.argv.first().map_or(&[][..], |name| base_name(name));
+    let called = called.strip_prefix(b"-").unwrap_or(called);
+    !file.is_empty() && called != file && !OF_MANY_NAMES.contains(&file)
 }
 
 /// The command line; for an exec without arguments, the file.

@@ -106,23 +106,24 @@ impl Page {
 fn wrap(pieces: &[Piece], room: usize) -> Vec<Vec<Piece>> {
     let mut rows = vec![Vec::new()];
     let mut used = 0;
-    // Whether a space stands before the next word.
-    let mut spaced = false;
+    // Spaces that stand before the next word.
+    let mut spaces = 0;
     for Piece { ink, text } in pieces {
         for (i, word) in text.split(' ').enumerate() {
-            spaced |= i > 0;
+            spaces += usize::from(i > 0);
             if word.is_empty() {
                 continue;
             }
-            let wants = word.width() + usize::from(spaced);
-            if used > 0 && spaced && used + wants > room {
-                rows.push(Vec::new());
-                used = 0;
-            } else if spaced && used > 0 {
-                push(&mut rows, *ink, " ");
-                used += 1;
+            if spaces > 0 && used > 0 {
+                if used + spaces + word.width() > room {
+                    rows.push(Vec::new());
+                    used = 0;
+                } else {
+                    push(&mut rows, *ink, &" ".repeat(spaces));
+                    used += spaces;
+                }
             }
-            spaced = false;
+            spaces = 0;
             for c in word.chars() {
                 let columns = c.width().unwrap_or(0);
                 if used + columns > room && used > 0 {
@@ -157,7 +158,7 @@ mod tests {
             (&["ab cd ef"], 5, &["ab cd", "ef"]),
             (&["ab ", "cd", " ef"], 5, &["ab cd", "ef"]),
             (&["abcdefgh ij"], 5, &["abcde", "fgh", "ij"]),
-            (&["a", "b c"], 5, &["ab c"]),
+            (&["a", "b  c"], 5, &["ab  c"]),
             (&["日本語 x"], 5, &["日本", "語 x"]),
         ];
         for (texts, room, want) in cases {

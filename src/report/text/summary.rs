@@ -15,7 +15,8 @@ const EXECUTABLES: usize = 10;
 
 /// The verdict, and of what.
 pub(super) fn head(page: &mut Page, report: &Report) {
-    page.paragraph(0, &[], &verdict(report));
+    let (word, text) = verdict(report);
+    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
     let container = &report.container;
     let mut what = vec![short_id(&container.id)];
     if let Some(name) = &container.name {
@@ -59,40 +60,41 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     }
 }
 
-fn verdict(report: &Report) -> Vec<Piece> {
+/// The verdict as a word and in words.
+fn verdict(report: &Report) -> (Piece, Vec<Piece>) {
+    let plain = |text| vec![piece(Ink::Plain, text)];
     match report.verdict {
-        Verdict::Clean => vec![
+        Verdict::Clean => (
             piece(Ink::Good, "CLEAN"),
-            piece(Ink::Plain, "  nothing suspicious was executed, and everything was seen"),
-        ],
-        Verdict::Incomplete => vec![
+            plain("nothing suspicious was executed, and everything was seen"),
+        ),
+        Verdict::Incomplete => (
             piece(Ink::Critical, "INCOMPLETE"),
-            piece(Ink::Plain, "  nothing suspicious was seen, but not everything was seen"),
-        ],
-        Verdict::Findings => {
-            let count = |importance| {
-                let found = report.findings.iter();
-                found.filter(|finding| finding.importance == importance).count() as u64
-            };
-            let counts = [(Importance::Critical, Ink::Critical), (Importance::Medium, Ink::Medium)];
-            let mut line = vec![piece(Ink::Critical, "FINDINGS"), piece(Ink::Plain, "  ")];
-            let mut first = true;
-            for (importance, ink) in counts {
-                let n = count(importance);
-                if n > 0 {
-                    let and = if first { "" } else { " and " };
-                    line.push(piece(Ink::Plain, and));
-                    line.push(piece(ink, format!("{} {}", words::number(n), importance.as_str())));
-                    first = false;
-                }
-            }
-            if report.findings_omitted > 0 {
-                let more = words::number(report.findings_omitted);
-                line.push(piece(Ink::Plain, format!(" and {more} that were not kept")));
-            }
-            line
-        }
+            plain("nothing suspicious was seen, but not everything was seen"),
+        ),
+        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts(report)),
     }
+}
+
+/// `4 critical, 2 medium`
+fn counts(report: &Report) -> Vec<Piece> {
+    let mut line: Vec<Piece> = Vec::new();
+    let mut add = |ink, n: u64, what: &str| {
+        if n > 0 {
+            if !line.is_empty() {
+                line.push(piece(Ink::Plain, ", "));
+            }
+            line.push(piece(ink, format!("{} {what}", words::number(n))));
+        }
+    };
+    for (importance, ink) in
+        [(Importance::Critical, Ink::Critical), (Importance::Medium, Ink::Medium)]
+    {
+        let found = report.findings.iter().filter(|finding| finding.importance == importance);
+        add(ink, found.count() as u64, importance.as_str());
+    }
+    add(Ink::Plain, report.findings_omitted, "more that were not kept");
+    line
 }
 
 fn fact(page: &mut Page, name: &str, text: String) {
@@ -130,69 +132,62 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
     }
     if let beyond @ 1.. = files.saturating_sub(EXECUTABLES as u64) {
         let more = format!("and {} more; --format json names them", words::number(beyond));
-        page.line(11, &[piece(Ink::Faint, more)]);
+        page.paragraph(11, &[], &[piece(Ink::Faint, more)]);
     }
 }
 
-/// The proof that everything was seen, or what is missing from it.
+/// The proof that everything was seen, or the facts about what was not.
 pub(super) fn completeness(page: &mut Page, report: &Report) {
     let found = &report.completeness;
     rule(page);
-    let mut text = String::new();
-    if found.is_complete() {
+    let text = if found.is_complete() {
         page.title(0, "Complete");
-        text.push_str("Recording began before the entrypoint was executed. ");
-        match found.execs {
-            0 => (),
-            1 => text.push_str("Its exec, number 1, is the only one that was counted. "),
-            n => text.push_str(&format!(
-                "Execs 1 to {} were counted by the kernel, and {} arrived. ",
-                words::number(found.last_sequence),
-                words::number(n),
-            )),
-        }
-        text.push_str(
-            "None was lost, none was cut or unreadable, and the kernel programs were still \
-             attached at the end.",
-        );
+        let counted = match found.execs {
+            0 => String::new(),
+            1 => "The kernel counted one exec, and it arrived. ".to_owned(),
+            n => format!("The kernel counted execs 1 to {0}, and {0} arrived. ", words::number(n)),
+        };
+        format!(
+            "Recording began before the entrypoint was executed. {counted}None was lost, cut or \
+             unreadable, and the kernel programs were still attached at the end."
+        )
     } else {
         page.title(0, "Not complete");
-        let shortcomings = found.shortcomings();
-        text.push_str(&format!(
-            "{}; so what is above may not be all.",
-            words::list(
-                &shortcomings
-                    .iter()
-                    .map(|line| escape::prose(line).into_owned())
-                    .collect::<Vec<_>>()
-            )
-        ));
-        if let Some(first) = text.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-    }
+        let no = |yes: bool| if yes { "" } else { " not" };
+        format!(
+            "Recording had{} begun before the first exec. {} arrived, the last one is number {}; \
+             {} lost, {} cut, {} unreadable. The kernel programs were{} attached at the end.",
+            no(found.attached_before_first_exec),
+            words::count(found.execs, "exec", "execs"),
+            words::number(found.last_sequence),
+            words::number(found.lost),
+            words::number(found.truncated),
+            words::number(found.unreadable),
+            no(found.programs_attached),
+        )
+    };
+    page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
     if found.lost_exits > 0 {
-        text.push_str(&format!(
-            " {} of processes could not be delivered: those outcomes are unknown.",
-            words::count(found.lost_exits, "end", "ends")
-        ));
+        let ends = words::count(found.lost_exits, "process's end", "processes' ends");
+        let text = format!("{ends} could not be delivered: those outcomes are unknown.");
+        page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
     }
     if let Some(events) = &report.events {
-        let file = escape::visible(events.file.as_bytes());
-        let digest = escape::visible(events.sha256.as_bytes());
-        text.push_str(&format!(
-            " The {} are in {file}, SHA-256 {digest}.",
-            words::count(events.count, "event", "events")
-        ));
+        let text = format!(
+            "Event file: {} ({}), SHA-256 {}",
+            escape::visible(events.file.as_bytes()),
+            words::count(events.count, "event", "events"),
+            escape::visible(events.sha256.as_bytes()),
+        );
+        page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
     }
-    page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
 }
 
 /// What it took.
 pub(super) fn cost(page: &mut Page, report: &Report) {
     let cost = &report.cost;
     let text = format!(
-        "Tracing took {} at the start and {} at the end; {} of CPU time; a ring of {}.",
+        "Cost: {} at the start, {} at the end, {} of CPU time, a ring of {}",
         words::duration(cost.attach_ms),
         words::duration(cost.finish_ms),
         words::duration(cost.collector_cpu_ms),

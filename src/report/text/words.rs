@@ -53,15 +53,6 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`
-pub(super) fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
