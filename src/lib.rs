@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod doctor;
 pub mod escape;
 pub mod event;
 pub mod execlog;

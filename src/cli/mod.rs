@@ -1,6 +1,7 @@
 //! The command line: one verb, one file. A verb reads its arguments, enters the
 //! room that does the work, and maps what came back to an [`Exit`].
 
+mod doctor;
 mod exit;
 
 use clap::{Parser, Subcommand};
@@ -17,12 +18,15 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {}
+enum Verb {
+    Doctor(doctor::Args),
+}
 
 /// Runs the program: `argv` to an exit code. Never panics on a broken pipe.
 pub fn main() -> ExitCode {
-    let result: anyhow::Result<Exit> = match Cli::parse().verb {};
-    #[expect(unreachable_code, reason = "no verb yet")]
+    let result: anyhow::Result<Exit> = match Cli::parse().verb {
+        Verb::Doctor(args) => doctor::run(args),
+    };
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
