@@ -354,7 +354,7 @@ fn branch(page: &mut Page, depth: usize, pieces: Vec<Piece>) {
 }
 
 fn indent(page: &Page, depth: usize) -> usize {
-    (2 * depth.saturating_sub(1)).min(page.width() / 2)
+    (2 * depth.saturating_sub(1)).min(page.width() / 3)
 }
 
 fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {

@@ -86,7 +86,7 @@ impl Page {
 
     /// A title of a part of the page.
     pub(super) fn title(&mut self, indent: usize, text: &str) {
-        self.line(indent, &[piece(Ink::Strong, text)]);
+        self.paragraph(indent, &[], &[piece(Ink::Strong, text)]);
     }
 
     /// Text that is broken between words; the lines after the first begin below the
