@@ -3,10 +3,13 @@
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
 pub mod annotation;
+#[cfg(test)]
+mod btf_layout;
 pub mod cgroup;
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod detect;
 pub mod doctor;
 pub mod escape;
 pub mod event;

@@ -1,7 +1,7 @@
 //! What a hook leaves for the collector and for whoever may have to take over.
 
 use super::{CollectError, directory::Directory};
-use crate::annotation::Attached;
+use crate::{annotation::Attached, config::Settings, oci::ContainerId};
 use serde::{Deserialize, Serialize};
 
 /// The file in a container's run directory.
@@ -37,6 +37,22 @@ impl Attachment {
             path: run.path().join(FILE),
             reason: error.to_string(),
         })
+    }
+
+    /// Notes the first process of a container that was started after its scope was
+    /// registered.
+    pub(super) fn set_pid(
+        settings: &Settings,
+        id: &ContainerId,
+        pid: u32,
+    ) -> Result<(), CollectError> {
+        let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else {
+            return Ok(());
+        };
+        let Some(mut attachment) = Attachment::read(&run)? else { return Ok(()) };
+        attachment.attached.pid = pid;
+        Attachment::remove(&run)?;
+        attachment.write(&run)
     }
 
     /// Removes it.

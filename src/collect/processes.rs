@@ -52,18 +52,21 @@ impl Processes {
             }
             // A process that forked without executing runs its parent's image.
             at = above.as_slice().iter().find_map(|parent| self.images.get_key_value(parent));
-            if at.is_none() || at.is_some_and(|(_, i)| lineage.iter().any(|l| l.sequence == Some(i.sequence))) {
+            if at.is_none()
+                || at.is_some_and(|(_, i)| lineage.iter().any(|l| l.sequence == Some(i.sequence)))
+            {
                 break;
             }
         }
         lineage
     }
 
-    /// The ancestors up to the first whose own ancestors are known.
+    /// The ancestors up to the first whose own ancestors are known. Where none is
+    /// known, all are outside of the container.
     pub(super) fn new_parents<'a>(&self, parents: &'a Parents) -> &'a [ProcessId] {
         let all = parents.as_slice();
         let known = all.iter().position(|parent| self.images.contains_key(parent));
-        &all[..known.map_or(all.len(), |index| index + 1)]
+        &all[..known.map_or(0, |index| index + 1)]
     }
 
     /// Remembers an exec.
@@ -80,10 +83,8 @@ impl Processes {
                 more.then(|| Bytes::from(&argument[..kept]))
             })
             .collect();
-        let before = self
-            .images
-            .get(&exec.process)
-            .map(|image| Box::new(image.ancestor(exec.process)));
+        let before =
+            self.images.get(&exec.process).map(|image| Box::new(image.ancestor(exec.process)));
         self.images.insert(
             exec.process,
             Image {
