@@ -2,5 +2,11 @@
 //!
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
+pub mod annotation;
 pub mod cli;
+pub mod config;
+pub mod escape;
 pub mod event;
+pub mod event;
+pub mod host;
+pub mod report;
