@@ -9,3 +9,6 @@ pub mod escape;
 pub mod event;
 pub mod host;
 pub mod report;
+#[allow(unsafe_code)]
+pub mod trace;
+pub mod wire;
