@@ -2,14 +2,12 @@
 //! with `integration/root-tests [FILTER]`, which gives it a bpffs of its own.
 
 mod argv;
-mod attach;
-mod collector;
 mod engines;
 mod evidence;
 mod harness;
 mod hook_input;
+mod host;
 mod kernel;
-mod run;
-mod runs;
+mod lifecycle;
 mod scope;
 mod tool;

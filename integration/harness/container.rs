@@ -130,8 +130,7 @@ impl<'a> Container<'a> {
         let json = serde_json::to_vec_pretty(&self.spec).unwrap();
         fs::write(self.bundle().join("config.json"), json).unwrap();
         let bundle = self.bundle();
-        let child =
-            spawn(self.runc(&["run", "--bundle"]).arg(bundle).arg(&self.id));
+        let child = spawn(self.runc(&["run", "--bundle"]).arg(bundle).arg(&self.id));
         Running { container: self, child }
     }
 }
@@ -181,11 +180,7 @@ impl Running<'_, '_> {
         let go = self.container.sync().join("go");
         let mut go = until("the container reads /sync/go", || {
             // Fails while nobody reads.
-            fs::OpenOptions::new()
-                .write(true)
-                .custom_flags(OFlag::O_NONBLOCK.bits())
-                .open(&go)
-                .ok()
+            fs::OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&go).ok()
         });
         go.write_all(b"\n").unwrap();
     }

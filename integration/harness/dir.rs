@@ -1,10 +1,6 @@
 //! A directory that belongs to one test.
 
-use super::{
-    command::run,
-    exec::Exec,
-    wait::until,
-};
+use super::{command::run, exec::Exec, wait::until};
 use buildwarden::report::model::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -35,11 +31,8 @@ impl Dir {
 
     /// Puts lines before the configuration's tables.
     pub(crate) fn configure(&self, lines: &str) {
-        let config = format!(
-            "{lines}\n[directories]\nrun = {:?}\nstate = {:?}\n",
-            self.run(),
-            self.state()
-        );
+        let config =
+            format!("{lines}\n[directories]\nrun = {:?}\nstate = {:?}\n", self.run(), self.state());
         fs::write(self.config(), config).unwrap();
     }
 

@@ -5,12 +5,7 @@ use super::{
     dir::Dir,
     programs::busybox,
 };
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::PathBuf,
-    process::Command,
-};
+use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
 /// podman, and an image `img:1` with a busybox. Its containers go with it.
 pub(crate) struct Podman<'a> {
@@ -21,8 +16,7 @@ pub(crate) struct Podman<'a> {
 impl<'a> Podman<'a> {
     /// With the hooks of this package.
     pub(crate) fn new(dir: &'a Dir) -> Podman<'a> {
-        let hooks =
-            dir.hooks_d(&["buildwarden-createRuntime.json", "buildwarden-poststop.json"]);
+        let hooks = dir.hooks_d(&["buildwarden-createRuntime.json", "buildwarden-poststop.json"]);
         let podman = Podman { dir, hooks };
         let root = dir.path("image");
         for name in ["bin", "tmp"] {
@@ -40,9 +34,12 @@ impl<'a> Podman<'a> {
 
     fn command(&self) -> Command {
         let mut command = Command::new("podman");
-        command
-            .args(["--runtime", "runc", "--storage-driver", "vfs"])
-            .args(["--cgroup-manager", "cgroupfs", "--events-backend", "none"]);
+        command.args(["--runtime", "runc", "--storage-driver", "vfs"]).args([
+            "--cgroup-manager",
+            "cgroupfs",
+            "--events-backend",
+            "none",
+        ]);
         for (option, dir) in [("--root", "root"), ("--runroot", "runroot"), ("--tmpdir", "tmp")] {
             command.arg(option).arg(self.dir.path("podman").join(dir));
         }

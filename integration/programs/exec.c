@@ -2,8 +2,10 @@
 // exec WAY PROGRAM [ARG...]: executes PROGRAM as a shell cannot.
 //   no-argv   without any argument, not even argv[0]
 //   memfd     from a copy that lies in memory only
+//   die       not at all: ends by SIGKILL
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +28,8 @@ int main(int argc, char **argv)
 			;
 		fexecve(memory, argv + 2, environ);
 	}
+	if (!strcmp(argv[1], "die"))
+		raise(SIGKILL);
 	perror(argv[2]);
 	return 126;
 }
