@@ -115,6 +115,7 @@ struct {
  * the slack behind each part lets the verifier see that no write leaves it.
  */
 struct scratch {
+	struct bw_exit exit;
 	struct bw_exec exec;
 	__u8 tail[BW_PARENTS * sizeof(struct bw_process) + 2 * BW_PATH_MAX + BW_ARGV_INLINE];
 	__u8 path[BW_PATH_MAX + NAME_MAX + 1];
@@ -623,37 +624,36 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct task_struct *leader = task->group_leader;
 	struct signal_struct *signal = task->signal;
 	struct scratch *scratch;
+	struct bw_exit *exit;
 
 	/* only the last thread, and only of a process that has executed something */
 	if (signal->live.counter || leader->flags & PF_FORKNOEXEC)
 		return 0;
 	find_scopes(bpf_get_current_task());
 	scratch = get_scratch();
-	for (__u32 i = 0; scratch && i < MAX_SCOPES && i < scratch->count; i++) {
+	if (!scratch || !scratch->count)
+		return 0;
+	exit = &scratch->exit;
+	exit->type = BW_EXIT;
+	exit->size = sizeof(*exit);
+	exit->time = bpf_ktime_get_boot_ns();
+	exit->process.start = leader->start_boottime;
+	exit->process.pid = task->tgid;
+	exit->process.pad = 0;
+	exit->status =
+		signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
+	exit->pad = 0;
+	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
 		__u32 slot = scratch->slot[i];
 		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
 		void *ring = bpf_map_lookup_elem(&rings, &slot);
-		struct bw_exit *exit = NULL;
 
 		if (!counters)
 			continue;
 		__sync_fetch_and_add(&counters->exits, 1);
-		if (ring && has_room(ring, false, sizeof(*exit)))
-			exit = bpf_ringbuf_reserve(ring, sizeof(*exit), 0);
-		if (!exit) {
+		if (!ring || !has_room(ring, false, sizeof(*exit)) ||
+		    bpf_ringbuf_output(ring, exit, sizeof(*exit), 0))
 			__sync_fetch_and_add(&counters->lost_exits, 1);
-			continue;
-		}
-		exit->type = BW_EXIT;
-		exit->size = sizeof(*exit);
-		exit->time = bpf_ktime_get_boot_ns();
-		exit->process.start = leader->start_boottime;
-		exit->process.pid = task->tgid;
-		exit->process.pad = 0;
-		exit->status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code
-								 : leader->exit_code;
-		exit->pad = 0;
-		bpf_ringbuf_submit(exit, 0);
 	}
 	return 0;
 }

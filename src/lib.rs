@@ -3,11 +3,14 @@
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
 pub mod annotation;
+pub mod cgroup;
 pub mod cli;
 pub mod config;
 pub mod escape;
 pub mod event;
+pub mod execlog;
 pub mod host;
+pub mod oci;
 pub mod report;
 #[allow(unsafe_code)]
 pub mod trace;

@@ -1,5 +1,5 @@
 use super::*;
-use libbpf_rs::btf::{Btf, BtfKind, types};
+use libbpf_rs::btf::{Btf, BtfKind, HasSize as _, types};
 use std::collections::HashMap;
 
 /// The offsets of every field, and the size, of a struct in the compiled object.
