@@ -10,9 +10,9 @@ mod programs;
 mod wait;
 
 pub(crate) use command::{Done, run, run_with_input};
-pub(crate) use container::{Container, Running};
+pub(crate) use container::Container;
 pub(crate) use dir::Dir;
 pub(crate) use exec::Exec;
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};
-pub(crate) use wait::{DEADLINE, until};
+pub(crate) use wait::until;
