@@ -5,13 +5,16 @@ use crate::harness::{Container, Dir, Exec, program, run};
 /// Bytes that a terminal would obey, a line of a log would end at, and no UTF-8.
 const HOSTILE: &[u8] = b"a\xff\n\x1b[2J\x1b]0;owned\x07\tb";
 
+/// The name of a case, its script, and what its last exec must be.
+type Case<'a> = (&'a str, &'a str, fn(&Exec) -> bool);
+
 #[test]
 fn root_arguments_arrive_whole() {
     // 128 KiB, with its NUL, is the most that the kernel lets one argument be.
     let longest = "wget -O/dev/null \"$(head -c 131071 /dev/zero | tr '\\0' x)\"";
     let many = "/bin/true $(seq 1 1999)";
     let bytes = r#"/bin/true "$(printf 'a\377\n\033[2J\033]0;owned\007\tb')""#;
-    let cases: [(&str, &str, fn(&Exec) -> bool); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("none", "/bin/exec no-argv /bin/true", |exec| {
             // Since Linux 5.18 the kernel adds an empty argv[0].
             exec.argv.iter().all(|argument| argument.is_empty()) && exec.argv.len() <= 1
@@ -21,14 +24,14 @@ fn root_arguments_arrive_whole() {
         ("many", many, |exec| exec.argv.len() == 2000 && exec.has("1") && exec.has("1999")),
         ("bytes", bytes, |exec| exec.argv.last().is_some_and(|last| last.as_bytes() == HOSTILE)),
     ];
-    for (name, script, expected) in cases {
-        check(name, script, expected);
+    for case in cases {
+        check(case);
     }
 }
 
 /// Runs a script whose last exec must be as expected.
 #[track_caller]
-fn check(name: &str, script: &str, expected: fn(&Exec) -> bool) {
+fn check((name, script, expected): Case<'_>) {
     let dir = Dir::new();
     let container = Container::new(&dir, name).with(&program("exec"), "/bin/exec");
     let done = container.script(&format!("{script}; :")).run();

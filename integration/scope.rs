@@ -19,10 +19,10 @@ fn root_two_containers_and_the_host_are_kept_apart() {
     };
     let [one, two] = [1, 2].map(|n| Container::new(&dir, &format!("apart-{n}")).script(&script(n)));
     let mut running = [one.start(), two.start()];
-    running.each_mut().map(|running| running.ready());
+    running.iter_mut().for_each(|running| running.ready());
     run(Command::new("true").arg("on-the-host")).expect_code(0);
-    running.each_ref().map(|running| running.go());
-    running.map(|running| running.finish());
+    running.iter().for_each(|running| running.go());
+    running.into_iter().for_each(|running| drop(running.finish()));
 
     for (own, other) in [(1, 2), (2, 1)] {
         let id = format!("apart-{own}");

@@ -10,8 +10,6 @@ pub(crate) struct Exec {
     #[serde(rename = "exec")]
     pub(crate) sequence: u64,
     #[serde(default)]
-    pub(crate) path: Bytes,
-    #[serde(default)]
     pub(crate) argv: Vec<Bytes>,
     #[serde(default)]
     pub(crate) flags: Vec<String>,
@@ -28,9 +26,5 @@ impl Exec {
     /// Whether an argument is `text`.
     pub(crate) fn has(&self, text: &str) -> bool {
         self.argv.iter().any(|argument| argument.as_bytes() == text.as_bytes())
-    }
-
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.flags.iter().any(|flag| flag == name)
     }
 }
