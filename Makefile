@@ -14,7 +14,7 @@ build:
 
 demo:
 	@integration/setup
-	@integration/demo
+	@integration/demo/run
 
 # What CI runs. `integration/root-tests [FILTER]` runs the second half alone.
 test:
