@@ -5,7 +5,12 @@ use super::{
     dir::Dir,
     programs::busybox,
 };
-use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// podman, and an image `img:1` with a busybox. Its containers go with it.
 pub(crate) struct Podman<'a> {
@@ -58,6 +63,8 @@ impl<'a> Podman<'a> {
     pub(crate) fn run(&self, args: &[&str]) -> Done {
         let mut command = self.command();
         command.arg("--hooks-dir").arg(&self.hooks).args(["run", "--network=none"]);
+        // Its own parent cgroup stays after podman's last container.
+        command.arg("--cgroup-parent").arg(Path::new("/").join(self.dir.name()));
         // Limits that need no privilege to set.
         command.args(["--pids-limit=0", "--ulimit", "nofile=1024:1024"]);
         run(command.args(["--ulimit", "nproc=1024:1024"]).args(args))
@@ -79,5 +86,21 @@ impl<'a> Podman<'a> {
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
         run(self.command().args(["rm", "--all", "--force", "--time", "0"]));
+        for mount in cgroup_mounts() {
+            // Not there when nothing ran.
+            let _ = fs::remove_dir(mount.join(self.dir.name()));
+        }
     }
+}
+
+/// Where cgroup hierarchies are mounted, of either version.
+fn cgroup_mounts() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut found = Vec::new();
+    for line in mounts.lines() {
+        if let [_, path, "cgroup" | "cgroup2", ..] = line.split(' ').collect::<Vec<_>>()[..] {
+            found.push(PathBuf::from(path));
+        }
+    }
+    found
 }
