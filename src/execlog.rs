@@ -38,18 +38,34 @@ impl Header {
 }
 
 /// A line after the header.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// A program was executed.
     Exec(Box<ExecLine>),
     /// A process that had executed something ended.
     Exit(ExitLine),
     /// Something could not be delivered.
-    Gap {
-        /// How much.
-        gap: GapLine,
-    },
+    Gap(GapLine),
+}
+
+impl Line {
+    /// Reads a line, with or without its end. The first key says what it is.
+    ///
+    /// # Errors
+    /// When it is not a line of this format.
+    pub fn parse(line: &[u8]) -> serde_json::Result<Line> {
+        #[derive(Deserialize)]
+        struct Gapped {
+            gap: GapLine,
+        }
+        if line.starts_with(b"{\"exec\"") {
+            serde_json::from_slice(line).map(Line::Exec)
+        } else if line.starts_with(b"{\"exit\"") {
+            serde_json::from_slice(line).map(Line::Exit)
+        } else {
+            serde_json::from_slice(line).map(|Gapped { gap }| Line::Gap(gap))
+        }
+    }
 }
 
 /// A program was executed.
@@ -311,7 +327,7 @@ mod tests {
         push_gap(&mut out, &Gap { execs: 1, exits: 2 });
         let lines: Vec<Line> = out
             .split_inclusive(|byte| *byte == b'\n')
-            .map(|line| serde_json::from_slice(line).unwrap())
+            .map(|line| Line::parse(line).unwrap())
             .collect();
         let want = ExecLine {
             exec: 3,
@@ -328,7 +344,7 @@ mod tests {
         };
         assert_eq!(lines[0], Line::Exec(Box::new(want)));
         assert!(matches!(&lines[1], Line::Exit(line) if line.event() == exit));
-        assert_eq!(lines[2], Line::Gap { gap: GapLine { execs: 1, exits: 2 } });
+        assert_eq!(lines[2], Line::Gap(GapLine { execs: 1, exits: 2 }));
     }
 
     #[test]
@@ -337,7 +353,7 @@ mod tests {
         let exec = Exec { argv_len: 12345, ..Exec::default() };
         let mut out = Vec::new();
         push_exec(&mut out, &exec, [b"x".as_slice(), &argument, b"y"].into_iter(), &[], None);
-        let Ok(Line::Exec(line)) = serde_json::from_slice(&out) else { panic!("no exec") };
+        let Ok(Line::Exec(line)) = Line::parse(&out) else { panic!("no exec") };
         assert_eq!(line.argv.len(), 2);
         assert_eq!((line.argv[1].len(), line.argv_len), (ARGV_KEPT - 2, 12345));
     }

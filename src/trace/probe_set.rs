@@ -110,10 +110,7 @@ impl ProbeSet {
         if key.depth == 0 || key.depth >= DEPTHS {
             return Err(TraceError::Depth(key.depth));
         }
-        let id = self.claim(ring_bytes)?;
-        let slot = self.slots.get(id);
-        slot.cgroup.store(key.cgroup, Ordering::Release);
-        slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
+        let id = self.claim(key, ring_bytes)?;
         self.host.get().depths.fetch_or(1 << key.depth, Ordering::AcqRel);
         self.insert_keys(key, id).inspect_err(|_| {
             // The first error is what matters; `release` reports through `gc`.
@@ -146,8 +143,18 @@ impl ProbeSet {
         })
     }
 
-    /// Every scope that is recorded: its slot and its cgroup id (0 while it is
-    /// being set up).
+    /// Takes back the slots that a killed filler of the pool has left.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn reclaim(&self, lock_file: &Path) -> Result<(), TraceError> {
+        // No filler is at work while this is held.
+        let _lock = lock(lock_file)?;
+        self.scopes().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
+    }
+
+    /// Every scope that is recorded: its slot and its cgroup id (0 while a ring is
+    /// made for the pool).
     pub fn scopes(&self) -> impl Iterator<Item = (SlotId, u64)> {
         SlotTable::ids().filter_map(|id| {
             let slot = self.slots.get(id);
@@ -156,16 +163,21 @@ impl ProbeSet {
         })
     }
 
-    /// A slot with an empty ring: one of the pool, or, where that is empty, one
-    /// made now, which waits for an RCU grace period.
-    fn claim(&self, ring_bytes: u32) -> Result<SlotId, TraceError> {
-        if let Some(id) = SlotTable::ids().find(|id| self.slots.get(*id).take(READY)) {
-            return Ok(id);
+    /// A slot with an empty ring for `key`: one of the pool, or, where that is
+    /// empty, one made now, which waits for an RCU grace period.
+    fn claim(&self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
+        let take = |state| SlotTable::ids().find(|id| self.slots.get(*id).take(state));
+        let (id, vacant) = match take(READY) {
+            Some(id) => (id, false),
+            None => (take(VACANT).ok_or(TraceError::Full(SLOTS))?, true),
+        };
+        // At once: a slot that names its cgroup is found again whoever dies here.
+        let slot = self.slots.get(id);
+        slot.cgroup.store(key.cgroup, Ordering::Release);
+        slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
+        if vacant {
+            self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
         }
-        let id = SlotTable::ids()
-            .find(|id| self.slots.get(*id).take(VACANT))
-            .ok_or(TraceError::Full(SLOTS))?;
-        self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
         Ok(id)
     }
 
@@ -173,7 +185,13 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses a ring.
-    pub fn fill_pool(&self, target: u32, ring_bytes: u32) -> Result<(), TraceError> {
+    pub fn fill_pool(
+        &self,
+        target: u32,
+        ring_bytes: u32,
+        lock_file: &Path,
+    ) -> Result<(), TraceError> {
+        let _lock = lock(lock_file)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
         let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
         for _ in ready..target as usize {
