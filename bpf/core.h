@@ -41,10 +41,6 @@ enum {
 	BPF_RB_RING_SIZE = 1,
 };
 
-struct bpf_spin_lock {
-	__u32 val;
-};
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef struct {

@@ -68,22 +68,17 @@ struct {
 } host SEC(".maps");
 
 /*
- * Sequence numbers, one a slot, and behind them the lock of the spill buffers.
- * An atomic add that returns a value is not in 5.10; a spin lock is, but a map
- * that holds one cannot be mapped, so it is not in `slots`.
+ * Execs of each slot on each CPU. Numbering them over all CPUs would take a lock
+ * or an atomic add that returns a value, and 5.10 has neither for these programs;
+ * and one CPU's records are in the ring in the order of their numbers, so a hole
+ * is seen at the next record.
  */
-struct sequence {
-	struct bpf_spin_lock lock;
-	__u32 pad;
-	__u64 last;
-};
-
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, BW_SLOTS + 1);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, BW_SLOTS);
 	__type(key, __u32);
-	__type(value, struct sequence);
-} sequences SEC(".maps");
+	__type(value, __u64);
+} numbers SEC(".maps");
 
 struct spill {
 	__u8 bytes[BW_SPILL_SIZE];
@@ -370,12 +365,14 @@ __noinline int read_parents(__u64 leader_address)
 	__u32 level = BPF_CORE_READ(parent, thread_pid, level);
 	struct scratch *scratch = get_scratch();
 
+	if (!scratch)
+		return 0;
 	for (__u32 i = 0; i < BW_PARENTS; i++) {
 		struct bw_process *entry;
 
 		parent = BPF_CORE_READ(parent, real_parent, group_leader);
 		/* the pid namespace's init is the last one of the container */
-		if (!scratch || !parent || BPF_CORE_READ(parent, thread_pid, level) < level)
+		if (!parent || BPF_CORE_READ(parent, thread_pid, level) < level)
 			return i;
 		entry = (struct bw_process *)scratch->tail + i;
 		entry->start = BPF_CORE_READ(parent, start_boottime);
@@ -430,22 +427,24 @@ static __always_inline bool has_room(void *ring, bool listed, __u64 size)
 /* A spill buffer for `slot`, or BW_NO_SPILL; the first half of them is for listed tools. */
 static __always_inline __u32 claim_spill(__u32 slot, bool listed)
 {
-	__u32 zero = 0, last = BW_SLOTS, claimed = BW_NO_SPILL;
-	struct sequence *guard = bpf_map_lookup_elem(&sequences, &last);
+	__u32 zero = 0, first = bpf_get_smp_processor_id();
 	struct bw_host *facts = bpf_map_lookup_elem(&host, &zero);
 
-	if (!guard || !facts)
-		return BW_NO_SPILL;
-	bpf_spin_lock(&guard->lock);
-	for (__u32 i = 0; i < BW_SPILLS; i++) {
-		if (!facts->spill_owner[i] && (listed || i >= BW_SPILLS / 2)) {
-			facts->spill_owner[i] = slot + 1;
-			claimed = i;
-			break;
+	for (__u32 i = 0; facts && i < BW_SPILLS; i++) {
+		/* CPUs begin at different ones, so that they seldom meet */
+		__u32 index = (first + i) % BW_SPILLS;
+		struct bw_spill *spill = &facts->spills[index];
+
+		if (spill->claims || (!listed && index < BW_SPILLS / 2))
+			continue;
+		__sync_fetch_and_add(&spill->claims, 1);
+		if (*(volatile __u32 *)&spill->claims == 1) {
+			spill->owner = slot + 1;
+			return index;
 		}
+		__sync_fetch_and_add(&spill->claims, -1);
 	}
-	bpf_spin_unlock(&guard->lock);
-	return claimed;
+	return BW_NO_SPILL;
 }
 
 /* Puts an argv that is too long for a record into spill buffers. */
@@ -486,18 +485,20 @@ static __always_inline void free_spills(struct bw_exec *exec)
 	for (__u32 i = 0; facts && i < BW_SPILLS_PER_EXEC; i++) {
 		__u32 claimed = exec->spill[i];
 
-		if (claimed < BW_SPILLS)
-			facts->spill_owner[claimed] = 0;
+		if (claimed < BW_SPILLS) {
+			facts->spills[claimed].owner = 0;
+			__sync_fetch_and_add(&facts->spills[claimed].claims, -1);
+		}
 	}
 }
 
-/* Gives the record in the scratch a sequence number and puts it into a slot's ring. */
+/* Numbers the record in the scratch and puts it into a slot's ring. */
 __noinline int emit_exec(__u64 index, __u64 listed, __u64 arg_start)
 {
 	struct scratch *scratch = get_scratch();
 	struct bw_slot *counters;
-	struct sequence *sequence;
 	struct bw_exec *exec;
+	__u64 *number;
 	__u32 slot, flags;
 	__u64 size;
 	long error = -1;
@@ -507,26 +508,27 @@ __noinline int emit_exec(__u64 index, __u64 listed, __u64 arg_start)
 	if (!scratch || index >= MAX_SCOPES)
 		return 0;
 	exec = &scratch->exec;
-	size = exec->size;
-	barrier_var(size);
 	slot = scratch->slot[index];
 	flags = exec->flags;
 	counters = bpf_map_lookup_elem(&slots, &slot);
-	sequence = bpf_map_lookup_elem(&sequences, &slot);
+	number = bpf_map_lookup_elem(&numbers, &slot);
 	ring = bpf_map_lookup_elem(&rings, &slot);
-	if (!counters || !sequence)
+	if (!counters || !number)
 		return 0;
 	exec->container_pid = scratch->container_pid[index];
-	bpf_spin_lock(&sequence->lock);
-	sequence->last++;
-	exec->sequence = sequence->last;
-	counters->execs = sequence->last;
-	bpf_spin_unlock(&sequence->lock);
+	*number += 1;
+	exec->number = *number;
+	__sync_fetch_and_add(&counters->execs, 1);
 
-	if (ring && size <= sizeof(*exec) + sizeof(scratch->tail) && has_room(ring, listed, size)) {
+	if (ring && has_room(ring, listed, exec->size)) {
 		if (exec->argv_total > BW_ARGV_INLINE)
 			spill_argv(exec, slot, listed, arg_start, exec->argv_total);
-		error = bpf_ringbuf_output(ring, exec, size, listed ? BPF_RB_FORCE_WAKEUP : 0);
+		/* right before its use: 5.10 forgets a bound when it spills a register */
+		size = exec->size;
+		barrier_var(size);
+		if (size <= sizeof(*exec) + sizeof(scratch->tail))
+			error = bpf_ringbuf_output(ring, exec, size,
+						   listed ? BPF_RB_FORCE_WAKEUP : 0);
 		if (error)
 			free_spills(exec);
 	}
@@ -575,7 +577,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	exec->loginuid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
 	exec->argv_total = total;
 	exec->argv_len = 0;
-	exec->pad = 0;
+	exec->cpu = bpf_get_smp_processor_id();
 	__builtin_memset(exec->spill, BW_NO_SPILL, sizeof(exec->spill));
 	if (bprm->interp != bprm->filename)
 		flags |= BW_SCRIPT;

@@ -53,8 +53,8 @@ struct bw_process {
 struct bw_exec {
 	__u32 type;
 	__u32 size;
-	__u64 sequence;
-	__u64 time; /* ns since boot */
+	__u64 number; /* of this scope's execs on this CPU, from 1: a hole is a loss */
+	__u64 time;   /* ns since boot */
 	struct bw_process process;
 	__u64 inode;
 	__u64 argv_total; /* bytes before anything was cut */
@@ -69,7 +69,7 @@ struct bw_exec {
 	__u16 name_len;
 	__u8 parents;
 	__u8 spill[BW_SPILLS_PER_EXEC];
-	__u32 pad;
+	__u32 cpu;
 };
 
 struct bw_exit {
@@ -86,7 +86,7 @@ struct bw_slot {
 	__u32 state;
 	__u32 pid_namespace; /* inode number, or 0 */
 	__u64 cgroup;
-	__u64 execs; /* the last sequence given out */
+	__u64 execs; /* delivered or lost */
 	__u64 lost_execs;
 	__u64 exits;
 	__u64 lost_exits;
@@ -94,10 +94,19 @@ struct bw_slot {
 	__u64 urgent; /* execs of a listed tool: drain at once */
 };
 
+/*
+ * A buffer for a long argv. It is free while nobody claims it; whoever finds
+ * itself to be the only claimer has it, until user space has read it.
+ */
+struct bw_spill {
+	__u32 claims;
+	__u32 owner; /* slot + 1, or 0 */
+};
+
 /* Facts of the probe set as a whole. */
 struct bw_host {
-	__u64 depths;		      /* bit d: some scope lies, or lay, at cgroup depth d */
-	__u32 spill_owner[BW_SPILLS]; /* slot + 1, or 0; freed by user space */
+	__u64 depths; /* bit d: some scope lies, or lay, at cgroup depth d */
+	struct bw_spill spills[BW_SPILLS];
 };
 
 #endif

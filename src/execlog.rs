@@ -1,11 +1,15 @@
 //! The event file, `execs.jsonl`: one line of JSON for every exec, exit and gap of
 //! a container's run, in the order in which the kernel delivered them.
 //!
+//! Lines are written in batches, each ended by a line that says how far the ring was
+//! drained: what stands behind the last of those was torn by a crash, and its records
+//! are still in the ring.
+//!
 //! The first line is a header. What a line leaves out has its default: 0 for
 //! numbers, empty for lists, the path for the name.
 
 use crate::{
-    event::{Argv, Exec, Exit, Flags, Gap, ProcessId},
+    event::{Exec, Exit, Flags, Gap, ProcessId},
     report::{Bytes, model::Importance},
 };
 use serde::{Deserialize, Serialize};
@@ -46,6 +50,8 @@ pub enum Line {
     Exit(ExitLine),
     /// Something could not be delivered.
     Gap(GapLine),
+    /// Everything before this line is out of the ring up to this position.
+    Drained(u64),
 }
 
 impl Line {
@@ -58,10 +64,16 @@ impl Line {
         struct Gapped {
             gap: GapLine,
         }
+        #[derive(Deserialize)]
+        struct Position {
+            drained: u64,
+        }
         if line.starts_with(b"{\"exec\"") {
             serde_json::from_slice(line).map(Line::Exec)
         } else if line.starts_with(b"{\"exit\"") {
             serde_json::from_slice(line).map(Line::Exit)
+        } else if line.starts_with(b"{\"drained\"") {
+            serde_json::from_slice(line).map(|Position { drained }| Line::Drained(drained))
         } else {
             serde_json::from_slice(line).map(|Gapped { gap }| Line::Gap(gap))
         }
@@ -245,6 +257,12 @@ pub fn push_gap(out: &mut Vec<u8>, gap: &Gap) {
     out.extend(b"}}\n");
 }
 
+/// Appends the line that ends what was written at once: how far the ring is drained.
+pub fn push_drained(out: &mut Vec<u8>, position: u64) {
+    push_number(out, "{\"drained\":", position);
+    out.extend(b"}\n");
+}
+
 fn push_number(out: &mut Vec<u8>, before: &str, number: u64) {
     out.extend(before.as_bytes());
     // Writing to a vector does not fail.
@@ -306,6 +324,7 @@ pub fn flag_names(flags: Flags) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Argv;
 
     #[test]
     fn lines_are_read_as_they_were_written() {
@@ -325,6 +344,7 @@ mod tests {
         push_exec(&mut out, &exec, exec.argv.iter(), &parents, Some(Importance::Medium));
         push_exit(&mut out, &exit);
         push_gap(&mut out, &Gap { execs: 1, exits: 2 });
+        push_drained(&mut out, 4096);
         let lines: Vec<Line> = out
             .split_inclusive(|byte| *byte == b'\n')
             .map(|line| Line::parse(line).unwrap())
@@ -345,6 +365,7 @@ mod tests {
         assert_eq!(lines[0], Line::Exec(Box::new(want)));
         assert!(matches!(&lines[1], Line::Exit(line) if line.event() == exit));
         assert_eq!(lines[2], Line::Gap(GapLine { execs: 1, exits: 2 }));
+        assert_eq!(lines[3], Line::Drained(4096));
     }
 
     #[test]

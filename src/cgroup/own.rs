@@ -30,6 +30,21 @@ pub fn move_to_own() -> Result<(), CgroupError> {
 #[derive(Debug)]
 pub struct Fresh {
     scope: Scope,
+    /// The caller's own cgroup.
+    outside: PathBuf,
+}
+
+/// This process is in a [`Fresh`] cgroup.
+#[derive(Debug)]
+pub struct Inside {
+    before: PathBuf,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // Fails only when the cgroup we came from is gone: then we stay.
+        let _ = fs::write(&self.before, "0");
+    }
 }
 
 impl Fresh {
@@ -43,7 +58,20 @@ impl Fresh {
         let below = path.strip_prefix("/").unwrap_or(&path);
         let directory = host::cgroup2_mount()?.join(below);
         fs::create_dir(&directory).map_err(CgroupError::io(&directory))?;
-        Ok(Fresh { scope: Scope::at(path)? })
+        Ok(Fresh { scope: Scope::at(path)?, outside: parent })
+    }
+
+    /// Moves this process into the cgroup, until the result is dropped.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be written.
+    pub fn enter(&self) -> Result<Inside, CgroupError> {
+        let before = host::cgroup2_mount()?
+            .join(self.outside.strip_prefix("/").unwrap_or(&self.outside))
+            .join("cgroup.procs");
+        let procs = self.scope.directory.join("cgroup.procs");
+        fs::write(&procs, "0").map_err(CgroupError::io(&procs))?;
+        Ok(Inside { before })
     }
 
     /// The cgroup as a scope.

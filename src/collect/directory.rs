@@ -30,8 +30,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Opens the directory at `path`; `None` when there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Directory>, CollectError> {
-        let flags =
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(AT_FDCWD, path, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Directory { fd, path: path.to_owned() })),
             Err(Errno::ENOENT) => Ok(None),
@@ -103,13 +102,9 @@ impl Directory {
     pub(super) fn content(&self, name: &str) -> Result<Option<Vec<u8>>, CollectError> {
         let Some(mut file) = self.read(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| CollectError::io(&self.path.join(name), "read", e))?;
+        file.read_to_end(&mut bytes)
+            .map_err(|e| CollectError::io(&self.path.join(name), "read", e))?;
         Ok(Some(bytes))
-    }
-
-    /// Whether there is a file `name`.
-    pub(super) fn has(&self, name: &str) -> Result<bool, CollectError> {
-        self.read(name).map(|file| file.is_some())
     }
 
     /// Puts `content` under `name`, whole or not at all; `false` when there is such a

@@ -16,6 +16,9 @@ pub enum CollectError {
     /// The container's cgroup.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// The container has no scope, for the reason given.
+    #[error("{0}")]
+    Scope(String),
     /// What the runtime gave us.
     #[error(transparent)]
     Oci(#[from] OciError),
@@ -30,7 +33,9 @@ pub enum CollectError {
         source: io::Error,
     },
     /// A group of the configuration that the host does not have.
-    #[error("/etc/group has no group {0:?}, which the configuration gives the reports to: make it, or change `group`")]
+    #[error(
+        "/etc/group has no group {0:?}, which the configuration gives the reports to: make it, or change `group`"
+    )]
     Group(String),
     /// Not the host's root.
     #[error(

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration file, told with its line.
 
 use super::settings::OnError;
+use crate::escape;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ impl ConfigError {
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It could not be opened or read.
-    #[error("{0}; name a readable file, or remove the option to use the defaults")]
+    #[error("{0}; expected a file that can be read")]
     Unreadable(#[source] io::Error),
     /// It is longer than any configuration.
     #[error("longer than {limit} bytes; this is not a configuration file")]
@@ -56,7 +57,7 @@ pub enum Problem {
     /// A key, or a value out of a list, that does not exist.
     #[error(
         "line {line}: unknown {what} `{}`{}, expected {}",
-        Printable(found),
+        escape::prose(found),
         near.as_ref().map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default(),
         Choice(expected)
     )]
@@ -73,7 +74,7 @@ pub enum Problem {
         expected: Vec<String>,
     },
     /// Anything else: not TOML, a wrong type, a value out of range.
-    #[error("line {line} (`{}`): {message}", Printable(text))]
+    #[error("line {line} (`{}`): {message}", escape::prose(text))]
     Invalid {
         /// Where.
         line: usize,
@@ -148,18 +149,6 @@ fn nearest(found: &str, expected: &[String]) -> Option<String> {
 
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Text with what a terminal would not show as itself escaped, quotes left alone.
-struct Printable<'a>(&'a str);
-
-impl std::fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.chars().try_for_each(|char| match char {
-            '\'' | '"' | '\\' => write!(f, "{char}"),
-            _ => write!(f, "{}", char.escape_debug()),
-        })
-    }
 }
 
 /// `a`, `b` or `c`.

@@ -80,10 +80,7 @@ fn a_mistake_is_told_with_its_line() {
             "[ring]\nsize = '1MiB'\npools = 3",
             "line 3: unknown key `pools` (did you mean `pool`?), expected `size` or `pool`",
         ),
-        (
-            "[keep]\n\"a\\u001b`\" = 1",
-            "line 2: unknown key `a\\u{1b}``, expected `execs` or `group`",
-        ),
+        ("[keep]\n\"a\\u001b`\" = 1", "line 2: unknown key `a\\x1b``, expected `execs` or `group`"),
         (
             "[annotations]\non_error = 'ignore'",
             "line 2: unknown key `on_error` (did you mean `on-error`?), expected `trace`, `job` or `on-error`",

@@ -47,11 +47,11 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<Output, CommandE
         .process_group(0)
         .spawn()?;
     let ended = wait_for_end(&child, limit);
-    if !matches!(ended, Ok(true)) {
-        if let Some(group) = pid(&child) {
-            // It may have ended just now, and then there is nothing to kill.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    if !matches!(ended, Ok(true))
+        && let Some(group) = pid(&child)
+    {
+        // It may have ended just now, and then there is nothing to kill.
+        let _ = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait()?;
     if !ended? {

@@ -66,7 +66,9 @@ fn version(path: &Path) -> Result<String, String> {
         output(Command::new(path).arg("--version"), LIMIT).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     number(&text).map(str::to_owned).ok_or_else(|| {
-        format!("no version in the output of `{} --version` ({})", path.display(), output.status)
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().next().unwrap_or_default();
+        format!("`--version` tells no version ({}) {said}", output.status).trim_end().to_owned()
     })
 }
 

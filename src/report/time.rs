@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 /// A point in time; in JSON RFC 3339 in UTC, always with nine digits of a second,
 /// so that the texts sort as the times do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub Timestamp);
 
 impl Time {

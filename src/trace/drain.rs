@@ -118,14 +118,15 @@ impl Drain {
 
     /// Gives spill buffers back to the kernel.
     pub fn free_spilled(&self, buffers: impl Iterator<Item = usize>) {
-        for index in buffers.filter(|index| self.owns(*index)) {
-            self.host.get().spill_owner[index].store(0, Ordering::Release);
+        for index in buffers {
+            if let Some(spill) = self.host.get().spills.get(index) {
+                spill.free(self.slot);
+            }
         }
     }
 
     fn owns(&self, index: usize) -> bool {
-        let owner = self.host.get().spill_owner.get(index);
-        owner.is_some_and(|owner| owner.load(Ordering::Acquire) == self.slot.0 + 1)
+        self.host.get().spills.get(index).is_some_and(|spill| spill.belongs_to(self.slot))
     }
 }
 

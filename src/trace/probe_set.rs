@@ -36,16 +36,14 @@ pub struct ScopeKey {
 }
 
 /// How a probe set is set up, from the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy)]
 pub struct Setup<'a> {
     /// Where the BPF file system is, or is to be mounted.
     pub bpffs: &'a Path,
     /// A file whose lock loading is serialised by.
     pub lock: &'a Path,
-    /// Bytes of a new ring; a power of two and a multiple of the page size.
-    pub ring_bytes: u32,
-    /// Base names of listed tools.
-    pub names: &'a [&'a str],
+    /// The base names of listed tools; asked for only when the probe set is loaded.
+    pub names: &'a dyn Fn() -> Vec<String>,
 }
 
 /// The pinned programs and maps.
@@ -222,7 +220,7 @@ impl ProbeSet {
     /// When the kernel refuses; the slot then stays taken for `gc`.
     pub fn release(&self, id: SlotId) -> Result<(), TraceError> {
         let unregistered = self.unregister(id);
-        self.host.free_spills(id);
+        self.host.get().spills.iter().for_each(|spill| spill.free(id));
         let rings = self.map("rings").and_then(|rings| {
             // Waits for an RCU grace period: no program is in the slot afterwards.
             match rings.delete(&id.0.to_ne_bytes()) {
@@ -232,12 +230,13 @@ impl ProbeSet {
                 _ => Ok(()),
             }
         });
-        let sequences = self.map("sequences").and_then(|sequences| {
-            sequences
-                .update(&id.0.to_ne_bytes(), &[0; 16], MapFlags::ANY)
-                .map_err(|e| TraceError::bpf("reset a sequence", e))
+        let numbers = self.map("numbers").and_then(|numbers| {
+            let zero = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().unwrap_or(1)];
+            numbers
+                .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
+                .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
         });
-        unregistered.and(rings).and(sequences)?;
+        unregistered.and(rings).and(numbers)?;
         self.vacate(id);
         Ok(())
     }
@@ -299,7 +298,7 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn add_names(&self, names: &[&str]) -> Result<(), TraceError> {
+    pub fn add_names<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<(), TraceError> {
         let map = self.map("names")?;
         for name in names {
             map.update(&name_key(name), &1_u32.to_ne_bytes(), MapFlags::ANY)
@@ -331,7 +330,8 @@ fn open_map(dir: &Path, name: &str) -> Result<MapHandle, TraceError> {
 fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
     let failed = |what: &'static str| move |e: libbpf_rs::Error| TraceError::bpf(what, e);
     let dir = pin_directory(setup.bpffs);
-    let staging = dir.with_extension("tmp");
+    // No dot: the BPF file system refuses names with one.
+    let staging = dir.with_file_name(concat!(env!("BUILDWARDEN_ABI"), "-loading"));
     make_directory(dir.parent().unwrap_or(setup.bpffs))?;
     // What a loader that was killed has left.
     if staging.exists() {
@@ -348,9 +348,9 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
         map.pin(&path).map_err(failed("pin a map"))?;
     }
     let names = open_map(&staging, "names")?;
-    for name in setup.names {
+    for name in (setup.names)() {
         names
-            .update(&name_key(name), &1_u32.to_ne_bytes(), MapFlags::ANY)
+            .update(&name_key(&name), &1_u32.to_ne_bytes(), MapFlags::ANY)
             .map_err(failed("list a tool"))?;
     }
     for program in object.progs_mut() {

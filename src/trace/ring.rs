@@ -30,9 +30,10 @@ pub(super) struct Ring {
     size: u64,
 }
 
-/// How far a batch went; give it to [`Ring::commit`] when it is safe elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position(u64);
+/// How far a batch went, in bytes since the ring was made; give it to
+/// [`Ring::commit`] when the batch is safe elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
 
 impl Ring {
     /// Opens the ring buffer `map` of `size` data bytes.
@@ -80,9 +81,14 @@ impl Ring {
         (at != begin).then_some(Position(at))
     }
 
-    /// Gives everything before `position` back to the kernel.
+    /// Gives everything before `position` back to the kernel. A position that is
+    /// behind, or that the kernel has not reached, changes nothing.
     pub(super) fn commit(&self, position: Position) {
-        self.position(&self.consumer).store(position.0, Ordering::Release);
+        let consumer = self.position(&self.consumer);
+        let end = self.position(&self.producer).load(Ordering::Acquire);
+        if (consumer.load(Ordering::Acquire)..=end).contains(&position.0) {
+            consumer.store(position.0, Ordering::Release);
+        }
     }
 
     fn position<'a>(&self, page: &'a Mapping) -> &'a AtomicU64 {

@@ -71,7 +71,7 @@ impl Slot {
 /// What the kernel counted in a scope so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Execs seen, which is the last sequence given out.
+    /// Execs seen, delivered or lost.
     pub execs: u64,
     /// Execs that did not fit into the ring.
     pub lost_execs: u64,
@@ -136,14 +136,37 @@ impl SlotTable {
     }
 }
 
+/// `struct bw_spill`.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Spill {
+    claims: AtomicU32,
+    owner: AtomicU32,
+}
+
+impl Spill {
+    /// Whether it is `id`'s.
+    pub(super) fn belongs_to(&self, id: SlotId) -> bool {
+        self.owner.load(Ordering::Acquire) == id.0 + 1
+    }
+
+    /// Gives it back to the kernel, if it is `id`'s.
+    pub(super) fn free(&self, id: SlotId) {
+        let owner = &self.owner;
+        if owner.compare_exchange(id.0 + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.claims.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
 /// `struct bw_host`.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Host {
     /// Bit d: some scope lies, or lay, at cgroup depth d.
     pub(super) depths: AtomicU64,
-    /// Who has each spill buffer: slot + 1, or 0.
-    pub(super) spill_owner: [AtomicU32; SPILLS],
+    /// The buffers for a long argv.
+    pub(super) spills: [Spill; SPILLS],
 }
 
 /// The probe set's `struct bw_host`.
@@ -160,11 +183,42 @@ impl HostFacts {
         // SAFETY: at the start of a page; all fields are atomics.
         unsafe { host.as_ref() }
     }
+}
 
-    /// Gives back every spill buffer that a slot has.
-    pub(super) fn free_spills(&self, id: SlotId) {
-        for owner in &self.get().spill_owner {
-            let _ = owner.compare_exchange(id.0 + 1, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf_layout::check;
+    use std::mem::offset_of;
+
+    #[test]
+    fn layout_is_that_of_record_h() {
+        check(
+            "bw_slot",
+            size_of::<Slot>(),
+            &[
+                ("state", offset_of!(Slot, state)),
+                ("pid_namespace", offset_of!(Slot, pid_namespace)),
+                ("cgroup", offset_of!(Slot, cgroup)),
+                ("execs", offset_of!(Slot, execs)),
+                ("lost_execs", offset_of!(Slot, lost_execs)),
+                ("exits", offset_of!(Slot, exits)),
+                ("lost_exits", offset_of!(Slot, lost_exits)),
+                ("truncated", offset_of!(Slot, truncated)),
+                ("urgent", offset_of!(Slot, urgent)),
+            ],
+        );
+        check(
+            "bw_spill",
+            size_of::<Spill>(),
+            &[("claims", offset_of!(Spill, claims)), ("owner", offset_of!(Spill, owner))],
+        );
+        check(
+            "bw_host",
+            size_of::<Host>(),
+            &[("depths", offset_of!(Host, depths)), ("spills", offset_of!(Host, spills))],
+        );
+        check("spill", SPILL_SIZE, &[]);
+        check("name", NAME_LEN, &[]);
     }
 }

@@ -17,7 +17,7 @@ pub(super) mod process {
 
 /// `struct bw_exec`.
 pub(super) mod exec {
-    pub(crate) const SEQUENCE: usize = 8;
+    pub(crate) const NUMBER: usize = 8;
     pub(crate) const TIME: usize = 16;
     pub(crate) const PROCESS: usize = 24;
     pub(crate) const INODE: usize = 40;
@@ -33,6 +33,7 @@ pub(super) mod exec {
     pub(crate) const NAME_LEN: usize = 86;
     pub(crate) const PARENTS: usize = 88;
     pub(crate) const SPILL: usize = 89;
+    pub(crate) const CPU: usize = 92;
     pub(crate) const SIZE: usize = 96;
 }
 

@@ -56,6 +56,24 @@ pub fn spill(record: &[u8]) -> Option<Spill> {
         .then_some(Spill { buffers, len: u32_at(record, exec::ARGV_LEN).ok()? as usize })
 }
 
+/// The kernel's number of an exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number {
+    /// The CPU that it happened on.
+    pub cpu: u32,
+    /// 1 for the scope's first exec on that CPU, then contiguous.
+    pub number: u64,
+}
+
+/// The number of an exec record; `None` when it is none.
+pub fn number(record: &[u8]) -> Option<Number> {
+    if u32_at(record, 0) != Ok(EXEC) {
+        return None;
+    }
+    let number = u64_at(record, exec::NUMBER).ok()?;
+    Some(Number { cpu: u32_at(record, exec::CPU).ok()?, number })
+}
+
 /// Decodes one record. `spilled` is the argv that [`spill`] told of.
 ///
 /// # Errors
@@ -82,7 +100,8 @@ fn decode_exec<'a>(record: &'a [u8], spilled: Option<&'a [u8]>) -> Result<Exec<'
     let argv_len = u32_at(record, exec::ARGV_LEN)? as usize;
     let flags = Flags(u32_at(record, exec::FLAGS)?);
     Ok(Exec {
-        sequence: u64_at(record, exec::SEQUENCE)?,
+        // Given by whoever drains: the kernel numbers each CPU's.
+        sequence: 0,
         time: u64_at(record, exec::TIME)?,
         process: process_at(record, exec::PROCESS)?,
         container_pid: u32_at(record, exec::CONTAINER_PID)?,

@@ -1,38 +1,8 @@
 use super::*;
-use libbpf_rs::btf::{Btf, BtfKind, HasSize as _, types};
-use std::collections::HashMap;
-
-/// The offsets of every field, and the size, of a struct in the compiled object.
-fn layout_of(name: &str) -> (HashMap<String, usize>, usize) {
-    #[repr(align(8))]
-    struct Aligned<T: ?Sized>(T);
-    static OBJECT: &Aligned<[u8]> =
-        &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/exec.bpf.o")));
-    let btf = Btf::from_raw("exec", &OBJECT.0).unwrap().expect("the object has BTF");
-    let record: types::Struct<'_> =
-        btf.type_by_name(name).unwrap_or_else(|| panic!("record.h has no struct {name}"));
-    assert_eq!(record.kind(), BtfKind::Struct);
-    let fields = record
-        .iter()
-        .map(|member| {
-            let types::MemberAttr::Normal { offset } = member.attr else {
-                panic!("{name} has a bit field")
-            };
-            (member.name.unwrap().to_str().unwrap().to_owned(), offset as usize / 8)
-        })
-        .collect();
-    (fields, record.size())
-}
+use crate::btf_layout::check;
 
 #[test]
 fn layout_is_that_of_record_h() {
-    let check = |name: &str, size: usize, offsets: &[(&str, usize)]| {
-        let (fields, real) = layout_of(name);
-        assert_eq!(real, size, "size of {name}");
-        for (field, offset) in offsets {
-            assert_eq!(fields.get(*field), Some(offset), "{name}.{field}");
-        }
-    };
     check("bw_process", process::SIZE, &[("start", process::START), ("pid", process::PID)]);
     check(
         "bw_exec",
@@ -40,7 +10,7 @@ fn layout_is_that_of_record_h() {
         &[
             ("type", 0),
             ("size", 4),
-            ("sequence", exec::SEQUENCE),
+            ("number", exec::NUMBER),
             ("time", exec::TIME),
             ("process", exec::PROCESS),
             ("inode", exec::INODE),
@@ -56,6 +26,7 @@ fn layout_is_that_of_record_h() {
             ("name_len", exec::NAME_LEN),
             ("parents", exec::PARENTS),
             ("spill", exec::SPILL),
+            ("cpu", exec::CPU),
         ],
     );
     check(
@@ -78,7 +49,7 @@ fn record(path: &[u8], name: &[u8], argv: &[u8]) -> Vec<u8> {
         bytes[offset..offset + value.len()].copy_from_slice(value);
     };
     put(0, &EXEC.to_ne_bytes());
-    put(exec::SEQUENCE, &7_u64.to_ne_bytes());
+    put(exec::NUMBER, &7_u64.to_ne_bytes());
     put(exec::ARGV_LEN, &(argv.len() as u32).to_ne_bytes());
     put(exec::PATH_LEN, &(path.len() as u16).to_ne_bytes());
     put(exec::NAME_LEN, &(name.len() as u16).to_ne_bytes());
@@ -97,7 +68,8 @@ fn record(path: &[u8], name: &[u8], argv: &[u8]) -> Vec<u8> {
 fn an_exec_is_read_whole() {
     let bytes = record(b"/bin/sh", b"./x", b"sh\0-c\0");
     let Ok(Event::Exec(exec)) = decode(&bytes, None) else { panic!("no exec") };
-    assert_eq!((exec.sequence, exec.path, exec.name), (7, &b"/bin/sh"[..], &b"./x"[..]));
+    assert_eq!(number(&bytes), Some(Number { cpu: 0, number: 7 }));
+    assert_eq!((exec.sequence, exec.path, exec.name), (0, &b"/bin/sh"[..], &b"./x"[..]));
     assert_eq!(exec.argv.iter().collect::<Vec<_>>(), [&b"sh"[..], b"-c"]);
     assert_eq!(exec.parents.as_slice(), [ProcessId { pid: 4, start: 42 }]);
 }
