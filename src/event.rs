@@ -87,7 +87,8 @@ impl<'a> Argv<'a> {
 /// not run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exec<'a> {
-    /// 1 for the scope's first exec, then contiguous: a hole proves a loss.
+    /// 1 for the scope's first exec, then contiguous in the order of delivery: a hole
+    /// stands for what was lost.
     pub sequence: u64,
     /// Nanoseconds since boot.
     pub time: u64,

@@ -2,6 +2,22 @@
 //!
 //! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
 
+pub mod annotation;
+#[cfg(test)]
+mod btf_layout;
+pub mod cgroup;
 pub mod cli;
+pub mod collect;
+pub mod config;
 pub mod detect;
+pub mod doctor;
+pub mod escape;
 pub mod event;
+pub mod execlog;
+pub mod host;
+pub mod oci;
+pub mod redact;
+pub mod report;
+#[allow(unsafe_code)]
+pub mod trace;
+pub mod wire;

@@ -1,10 +1,16 @@
 //! The command line: one verb, one file. A verb reads its arguments, enters the
 //! room that does the work, and maps what came back to an [`Exit`].
 
+mod collect;
+mod doctor;
 mod exit;
+mod fail_on;
+mod gc;
+mod hook;
+mod run;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 pub use exit::Exit;
 
@@ -12,17 +18,33 @@ pub use exit::Exit;
 #[derive(Debug, Parser)]
 #[command(name = "buildwarden", version, about, propagate_version = true)]
 pub struct Cli {
+    /// Configuration file [default: /etc/buildwarden/buildwarden.toml, if it exists]
+    #[arg(long, global = true, value_name = "FILE", env = "BUILDWARDEN_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {}
+enum Verb {
+    Hook(hook::Args),
+    Collect(collect::Args),
+    Run(run::Args),
+    Doctor(doctor::Args),
+    Gc(gc::Args),
+}
 
 /// Runs the program: `argv` to an exit code. Never panics on a broken pipe.
 pub fn main() -> ExitCode {
-    let result: anyhow::Result<Exit> = match Cli::parse().verb {};
-    #[expect(unreachable_code, reason = "no verb yet")]
+    let Cli { config, verb } = Cli::parse();
+    let config = config.as_deref();
+    let result: anyhow::Result<Exit> = match verb {
+        Verb::Hook(args) => hook::run(args, config),
+        Verb::Collect(args) => collect::run(args, config),
+        Verb::Run(args) => run::run(args, config),
+        Verb::Doctor(args) => doctor::run(args),
+        Verb::Gc(args) => gc::run(args, config),
+    };
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

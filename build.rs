@@ -1,0 +1,33 @@
+//! Compiles the kernel side and names its ABI.
+
+use libbpf_cargo::SkeletonBuilder;
+use std::{env, fs, path::PathBuf};
+
+const SOURCE: &str = "bpf/exec.bpf.c";
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let object = out.join("exec.bpf.o");
+    SkeletonBuilder::new()
+        .source(SOURCE)
+        .obj(&object)
+        .clang_args(["-I", "bpf", "-Wall", "-Werror"])
+        .build()
+        .unwrap_or_else(|error| panic!("{SOURCE} does not compile with clang: {error:?}"));
+
+    // The directory that a probe set is pinned in is named after its code: another
+    // layout or program gets a directory of its own, and a newer binary never
+    // talks to an older probe set.
+    let code = fs::read(&object).expect("clang wrote the object");
+    println!("cargo::rustc-env=BUILDWARDEN_ABI={:016x}", fnv1a(&code));
+    for file in [SOURCE, "bpf/record.h", "bpf/core.h"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
+}
+
+/// FNV-1a, 64 bits: a name, not a seal.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,147 @@
+//! Writing the annotation log.
+
+use super::{Attached, Finished, Gap, Key};
+use crate::report::{Time, json, model::Finding};
+use serde::Serialize;
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::FileExt,
+};
+
+/// Appends to the annotation log of one container.
+///
+/// Each line is one `write(2)` of the whole line to a file opened for appending,
+/// so that a reader never sees two lines mixed, and a crash tears only the last.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    container: String,
+    /// Whether the file ends inside a line.
+    torn: bool,
+}
+
+/// A line as it is written, its value still in its own type.
+#[derive(Serialize)]
+struct Written<'a, V> {
+    time: Time,
+    container: &'a str,
+    key: Key,
+    value: &'a V,
+}
+
+impl Log {
+    /// The log of `container` in `file`, which is open for appending, and for reading
+    /// if it may hold lines of an earlier writer: after one that was torn, the next
+    /// line begins on a line of its own.
+    pub fn new(file: File, container: &str) -> io::Result<Log> {
+        let torn = match file.metadata()?.len() {
+            0 => false,
+            len => {
+                let mut last = [0];
+                file.read_exact_at(&mut last, len - 1)?;
+                last != *b"\n"
+            }
+        };
+        Ok(Log { file, container: container.to_owned(), torn })
+    }
+
+    /// Recording began.
+    pub fn attached(&mut self, time: Time, attached: &Attached) -> io::Result<()> {
+        self.append(time, Key::Attached, attached)
+    }
+
+    /// A finding, as the report will have it; its outcome is left out.
+    pub fn finding(&mut self, time: Time, finding: &Finding) -> io::Result<()> {
+        let mut value = serde_json::to_value(finding)?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.shift_remove("outcome");
+        }
+        self.append(time, Key::Finding(finding.n), &value)
+    }
+
+    /// Something was lost, for the `n`th time.
+    pub fn gap(&mut self, time: Time, n: u64, gap: &Gap) -> io::Result<()> {
+        self.append(time, Key::Gap(n), gap)
+    }
+
+    /// The container ended. The last line.
+    pub fn finished(&mut self, time: Time, finished: &Finished) -> io::Result<()> {
+        self.append(time, Key::Finished, finished)
+    }
+
+    /// The file, to sync or to hand on.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn append<V: Serialize>(&mut self, time: Time, key: Key, value: &V) -> io::Result<()> {
+        let mut line = json::line(&Written { time, container: &self.container, key, value })?;
+        line.push('\n');
+        if self.torn {
+            line.insert(0, '\n');
+        }
+        // Not write_all: what a full disk leaves of the line must not be continued
+        // by a later one.
+        let written = loop {
+            match self.file.write(line.as_bytes()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                result => break result?,
+            }
+        };
+        if written == line.len() {
+            self.torn = false;
+            return Ok(());
+        }
+        self.torn |= written > 0;
+        Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            format!("annotation log took {written} of {} bytes of a line", line.len()),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        annotation::{Entry, Line, Tail},
+        report::model::Verdict,
+    };
+
+    fn read(file: &File) -> Vec<Line> {
+        let mut tail = Tail::new(file.try_clone().unwrap());
+        let mut lines = Vec::new();
+        while let Some(line) = tail.next_line().unwrap() {
+            lines.extend(Line::parse(line));
+        }
+        lines
+    }
+
+    #[test]
+    fn lines_are_read_as_they_were_written_and_a_torn_one_costs_only_itself() {
+        let time = Time::from_unix_ns(1);
+        let gap = Gap { execs: 3, exits: 1 };
+        let finished = Finished {
+            verdict: Verdict::Incomplete,
+            findings: Default::default(),
+            report: Some("report.json".into()),
+            reasons: vec!["a\nb".into()],
+        };
+        let mut file = tempfile::tempfile().unwrap();
+        let mut log = Log::new(file.try_clone().unwrap(), "c1").unwrap();
+        log.gap(time, 1, &gap).unwrap();
+        file.write_all(b"{\"time\":\"2026-").unwrap();
+        let mut log = Log::new(file.try_clone().unwrap(), "c1").unwrap();
+        log.finished(time, &finished).unwrap();
+        log.gap(time, 2, &gap).unwrap();
+
+        let lines = read(&file);
+        let keys: Vec<_> = lines.iter().map(|line| line.key.to_string()).collect();
+        let want = ["dev.buildwarden.gap.1", "dev.buildwarden.finished", "dev.buildwarden.gap.2"];
+        assert_eq!(keys, want);
+        assert_eq!(lines[0].entry().unwrap(), Entry::Gap(gap));
+        assert_eq!(lines[1].entry().unwrap(), Entry::Finished(finished));
+        assert_eq!((lines[1].time, lines[1].container.as_str()), (time, "c1"));
+    }
+}

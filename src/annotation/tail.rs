@@ -1,0 +1,150 @@
+//! Reading a file of lines that may still grow.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+/// The longest line that is read; the longest written holds an argv of 2 MiB, each
+/// byte of it escaped, in a finding.
+pub const LINE_MAX: usize = 64 << 20;
+
+/// How much is read at a time.
+const STEP: usize = 64 << 10;
+
+/// The complete lines of a file from its beginning, as far as it has been written.
+///
+/// A last line without its end is kept back until the rest of it arrives.
+#[derive(Debug)]
+pub struct Tail {
+    file: File,
+    /// Where in the file the next read begins.
+    offset: u64,
+    /// What was read and not yet handed out begins at `start`.
+    buffer: Vec<u8>,
+    start: usize,
+    /// How much of it is known to hold no line end.
+    searched: usize,
+    /// Whether the rest of a line that is too long is being passed over.
+    skipping: bool,
+    too_long: u64,
+}
+
+impl Tail {
+    /// The lines of `file`.
+    pub fn new(file: File) -> Tail {
+        Tail {
+            file,
+            offset: 0,
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            skipping: false,
+            too_long: 0,
+        }
+    }
+
+    /// The next complete line without its end, or none when there is none yet.
+    pub fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+                let line = self.start..self.searched + at;
+                self.start = line.end + 1;
+                self.searched = self.start;
+                if std::mem::take(&mut self.skipping) {
+                    continue;
+                }
+                return Ok(Some(&self.buffer[line]));
+            }
+            self.searched = self.buffer.len();
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether bytes of a line without its end have been read: what a crash leaves.
+    pub fn is_torn(&self) -> bool {
+        self.skipping || self.start < self.buffer.len()
+    }
+
+    /// How many lines were passed over because they are longer than [`LINE_MAX`].
+    pub fn too_long(&self) -> u64 {
+        self.too_long
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Reads on; `false` at the file's end.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
+        if self.buffer.len() > LINE_MAX {
+            self.too_long += u64::from(!self.skipping);
+            self.skipping = true;
+        }
+        if self.skipping {
+            self.buffer.clear();
+            self.searched = 0;
+        }
+        let kept = self.buffer.len();
+        self.buffer.resize(kept + STEP, 0);
+        let read = self.file.read_at(&mut self.buffer[kept..], self.offset);
+        self.buffer.truncate(kept + *read.as_ref().unwrap_or(&0));
+        let read = read?;
+        self.offset += read as u64;
+        Ok(read > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn lines(tail: &mut Tail) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        while let Some(line) = tail.next_line().unwrap() {
+            lines.push(line.to_vec());
+        }
+        lines
+    }
+
+    #[test]
+    fn lines_come_whole_however_they_are_written() {
+        let long = "x".repeat(3 * STEP);
+        let cases: [(&[&str], &[&[&str]], bool); 6] = [
+            (&[""], &[&[]], false),
+            (&["a\nb\n"], &[&["a", "b"]], false),
+            (&["a\nto", "rn\n"], &[&["a"], &["torn"]], false),
+            (&["a\n", "", "\n", "b"], &[&["a"], &[], &[""], &[]], true),
+            (&[&long, "y\nz\n"], &[&[], &[&(long.clone() + "y"), "z"]], false),
+            (&["\n\n"], &[&["", ""]], false),
+        ];
+        for (writes, want, torn) in cases {
+            let mut file = tempfile::tempfile().unwrap();
+            let mut tail = Tail::new(file.try_clone().unwrap());
+            for (text, want) in writes.iter().zip(want) {
+                file.write_all(text.as_bytes()).unwrap();
+                let want: Vec<_> = want.iter().map(|line| line.as_bytes().to_vec()).collect();
+                assert!(lines(&mut tail) == want, "{writes:?}");
+            }
+            assert_eq!(tail.is_torn(), torn);
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory_without_end() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"a\n").unwrap();
+        // A hole in a file reads as NUL bytes.
+        file.set_len(3 * LINE_MAX as u64).unwrap();
+        let mut tail = Tail::new(file.try_clone().unwrap());
+        assert_eq!(lines(&mut tail), [b"a"]);
+        assert!(tail.is_torn() && tail.buffer.capacity() <= 3 * LINE_MAX);
+        file.write_all_at(b"\nb\n", 3 * LINE_MAX as u64).unwrap();
+        assert_eq!(lines(&mut tail), [b"b"]);
+        assert_eq!(tail.too_long(), 1);
+    }
+}

@@ -1,0 +1,136 @@
+//! From a pid to its scope, whether a scope has emptied, and cgroups of our own.
+//!
+//! cgroup v2 only: a cgroup's id is the inode number of its directory
+//! (`cgroup_id()` in the kernel), whichever controllers v1 may have taken.
+
+mod error;
+mod own;
+mod populated;
+
+pub use error::CgroupError;
+pub use own::{Fresh, move_to_own};
+pub use populated::Populated;
+
+use crate::host;
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+/// A container's cgroup and pid namespace: what is traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The cgroup's directory.
+    pub directory: PathBuf,
+    /// The cgroup's path below the mount point of cgroup v2, with a leading `/`.
+    pub path: PathBuf,
+    /// The inode number of the directory.
+    pub id: u64,
+    /// How deep it lies: children of the root have depth 1.
+    pub depth: u32,
+    /// The inode number of the container's pid namespace, where it has one that is
+    /// its own: `pid` is process 1 in it, and we are not in it.
+    pub pid_namespace: Option<u32>,
+}
+
+impl Scope {
+    /// The scope of the container whose first process is `pid`, at a moment when
+    /// that is its only process.
+    ///
+    /// # Errors
+    /// When the process has no cgroup v2 of its own: tracing the root cgroup, the
+    /// caller's, or one with other processes would trace more than the container.
+    pub fn of_container(pid: u32) -> Result<Scope, CgroupError> {
+        let scope = Scope::at(cgroup_of(&pid.to_string())?)?;
+        if scope.path == cgroup_of("self")? {
+            return Err(CgroupError::Ours { pid, cgroup: scope.path });
+        }
+        let others = processes(&scope.directory)?.into_iter().filter(|other| *other != pid);
+        match others.count() {
+            0 => Ok(Scope { pid_namespace: own_pid_namespace(pid)?, ..scope }),
+            others => Err(CgroupError::Shared { pid, cgroup: scope.path, others }),
+        }
+    }
+
+    /// The scope of the cgroup at `path`, which begins with `/`.
+    ///
+    /// # Errors
+    /// When it is the root, outside of this process's cgroup namespace, or gone.
+    pub fn at(path: PathBuf) -> Result<Scope, CgroupError> {
+        let names = path.components().skip(1);
+        let depth = names.clone().count() as u32;
+        if depth == 0 {
+            return Err(CgroupError::Root);
+        }
+        if names.clone().any(|name| !matches!(name, std::path::Component::Normal(_))) {
+            return Err(CgroupError::Namespace(path));
+        }
+        let directory = host::cgroup2_mount()?.join(path.strip_prefix("/").unwrap_or(&path));
+        let id = fs::metadata(&directory).map_err(CgroupError::io(&directory))?.ino();
+        Ok(Scope { directory, path, id, depth, pid_namespace: None })
+    }
+
+    /// How many processes are in the cgroup itself; 0 when it is gone.
+    pub fn process_count(&self) -> usize {
+        processes(&self.directory).map_or(0, |pids| pids.len())
+    }
+}
+
+/// The ids of all cgroups of this host.
+///
+/// # Errors
+/// When there is no cgroup v2.
+pub fn ids() -> Result<HashSet<u64>, CgroupError> {
+    let mut ids = HashSet::new();
+    let mut directories = vec![host::cgroup2_mount()?];
+    while let Some(directory) = directories.pop() {
+        // One that vanishes meanwhile has no id any more.
+        ids.extend(fs::metadata(&directory).map(|metadata| metadata.ino()));
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        directories.extend(below.map(|entry| entry.path()));
+    }
+    Ok(ids)
+}
+
+/// The cgroup v2 path of a process (`self` or a pid), as this process sees it.
+fn cgroup_of(process: &str) -> Result<PathBuf, CgroupError> {
+    let file = Path::new("/proc").join(process).join("cgroup");
+    let text = fs::read(&file).map_err(CgroupError::io(&file))?;
+    text.split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"0::"))
+        .map(|path| PathBuf::from(OsStr::from_bytes(path)))
+        .ok_or(CgroupError::NoV2 { file })
+}
+
+/// The processes in a cgroup, by pid.
+fn processes(directory: &Path) -> Result<Vec<u32>, CgroupError> {
+    let file = directory.join("cgroup.procs");
+    let text = fs::read_to_string(&file).map_err(CgroupError::io(&file))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// The pid namespace that `pid` is process 1 of, unless it is ours.
+fn own_pid_namespace(pid: u32) -> Result<Option<u32>, CgroupError> {
+    let inode = |process: &str| {
+        let file = Path::new("/proc").join(process).join("ns/pid");
+        fs::metadata(&file).map(|metadata| metadata.ino()).map_err(CgroupError::io(&file))
+    };
+    let process = pid.to_string();
+    let namespace = inode(&process)?;
+    if namespace == inode("self")? {
+        return Ok(None);
+    }
+    let file = Path::new("/proc").join(&process).join("status");
+    let status = fs::read(&file).map_err(CgroupError::io(&file))?;
+    let is_init = status
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"NSpid:"))
+        .is_some_and(|pids| pids.ends_with(b"\t1"));
+    // A pid namespace that belongs to another container must not draw its
+    // processes into this scope.
+    Ok(is_init.then_some(namespace).and_then(|inode| inode.try_into().ok()))
+}

@@ -1,0 +1,88 @@
+//! Cgroups that we make.
+
+use super::{CgroupError, Scope, cgroup_of};
+use crate::host;
+use std::{fs, io, path::PathBuf};
+
+/// Moves this process to a cgroup that collectors share: the container's would take
+/// it along when it is killed, and would be charged for it.
+///
+/// # Errors
+/// When there is no cgroup v2, or it cannot be written.
+pub fn move_to_own() -> Result<(), CgroupError> {
+    let directory = host::cgroup2_mount()?.join("buildwarden");
+    let procs = directory.join("cgroup.procs");
+    // "0" is the writing process.
+    match fs::write(&procs, "0") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => return result.map_err(CgroupError::io(&procs)),
+    }
+    match fs::create_dir(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(CgroupError::io(&directory)(error));
+        }
+        _ => {}
+    }
+    fs::write(&procs, "0").map_err(CgroupError::io(&procs))
+}
+
+/// A fresh, empty cgroup below the caller's own, removed on drop if it is empty.
+#[derive(Debug)]
+pub struct Fresh {
+    scope: Scope,
+    /// The caller's own cgroup.
+    outside: PathBuf,
+}
+
+/// This process is in a [`Fresh`] cgroup.
+#[derive(Debug)]
+pub struct Inside {
+    before: PathBuf,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // Fails only when the cgroup we came from is gone: then we stay.
+        let _ = fs::write(&self.before, "0");
+    }
+}
+
+impl Fresh {
+    /// Makes one called `name`.
+    ///
+    /// # Errors
+    /// When there is no cgroup v2, or it cannot be written.
+    pub fn create(name: &str) -> Result<Fresh, CgroupError> {
+        let parent = cgroup_of("self")?;
+        let path: PathBuf = parent.join(name);
+        let below = path.strip_prefix("/").unwrap_or(&path);
+        let directory = host::cgroup2_mount()?.join(below);
+        fs::create_dir(&directory).map_err(CgroupError::io(&directory))?;
+        Ok(Fresh { scope: Scope::at(path)?, outside: parent })
+    }
+
+    /// Moves this process into the cgroup, until the result is dropped.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be written.
+    pub fn enter(&self) -> Result<Inside, CgroupError> {
+        let before = host::cgroup2_mount()?
+            .join(self.outside.strip_prefix("/").unwrap_or(&self.outside))
+            .join("cgroup.procs");
+        let procs = self.scope.directory.join("cgroup.procs");
+        fs::write(&procs, "0").map_err(CgroupError::io(&procs))?;
+        Ok(Inside { before })
+    }
+
+    /// The cgroup as a scope.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // What the command left running keeps it alive; it goes with the host then.
+        let _ = fs::remove_dir(&self.scope.directory);
+    }
+}

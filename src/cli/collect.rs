@@ -1,0 +1,22 @@
+//! `buildwarden collect`: what a hook starts.
+
+use super::Exit;
+use crate::{collect, config::Settings, oci::ContainerId};
+use std::path::Path;
+
+/// Drain a container's events until it ends, and write its report
+///
+/// Hooks start this; it does nothing where a collector is at work or the container
+/// has a report.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  buildwarden collect 0f3e8c")]
+pub(super) struct Args {
+    /// The container's id
+    id: String,
+}
+
+pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let settings = Settings::load(config)?;
+    collect::collect(&settings, &ContainerId::new(&args.id)?)?;
+    Ok(Exit::Success)
+}

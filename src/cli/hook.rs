@@ -1,0 +1,91 @@
+//! `buildwarden hook`: what an OCI runtime runs.
+
+use super::Exit;
+use crate::{
+    collect::{self, Attached, Stage},
+    config::{OnError, Settings},
+    oci::State,
+};
+use clap::ValueEnum;
+use std::{io, path::Path};
+
+/// Handle an OCI hook: the container's state comes on standard input
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Container runtimes run this; hooks/ has the files that tell them to.
+
+Example, by hand:
+  buildwarden hook poststop <<< '{\"ociVersion\":\"1.0.2\",\"id\":\"c1\",\"status\":\"stopped\",\"bundle\":\"/b\"}'
+
+Exit status: 0, unless the container cannot be traced and the configuration says
+on_error = \"deny\": then 1, and the runtime does not start the container.
+poststop always exits with 0.")]
+pub(super) struct Args {
+    /// The stage of the container's life that the runtime is at
+    #[arg(value_enum)]
+    stage: HookStage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HookStage {
+    /// Before the container's first instruction (older runtimes)
+    #[value(name = "prestart")]
+    Prestart,
+    /// Before the container's first instruction
+    #[value(name = "createRuntime")]
+    CreateRuntime,
+    /// After the container has ended
+    #[value(name = "poststop")]
+    Poststop,
+}
+
+pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let settings = Settings::load(config).unwrap_or_else(|error| {
+        // A mistake in the configuration must not stop every build of the host.
+        warn(&format!("{error}; the defaults are used"));
+        Settings::default()
+    });
+    let state = match State::read(io::stdin().lock()) {
+        Ok(state) => state,
+        Err(error) => {
+            warn(&error.to_string());
+            return Ok(match args.stage {
+                HookStage::Poststop => Exit::Success,
+                _ => exit_for(settings.on_error),
+            });
+        }
+    };
+    let stage = match args.stage {
+        HookStage::Prestart => Stage::Prestart,
+        HookStage::CreateRuntime => Stage::CreateRuntime,
+        HookStage::Poststop => {
+            // A failing poststop hook can leave the container's state behind.
+            if let Err(error) = collect::end(&settings, &state.id) {
+                warn(&error.to_string());
+            }
+            return Ok(Exit::Success);
+        }
+    };
+    Ok(match collect::attach(&settings, config, stage, &state) {
+        Attached::Recording { .. } | Attached::Already | Attached::NotWanted => Exit::Success,
+        Attached::Failed { reason, on_error } => {
+            let consequence = match on_error {
+                OnError::Allow => "the container starts untraced or without its collector",
+                OnError::Deny => "on_error = \"deny\": the container must not start",
+            };
+            warn(&format!("container {}: {reason}; {consequence}", state.id));
+            exit_for(on_error)
+        }
+    })
+}
+
+fn exit_for(on_error: OnError) -> Exit {
+    match on_error {
+        OnError::Allow => Exit::Success,
+        OnError::Deny => Exit::Failure,
+    }
+}
+
+fn warn(text: &str) {
+    anstream::eprintln!("buildwarden: warning: {text}");
+}

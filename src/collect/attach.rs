@@ -1,0 +1,305 @@
+//! The hook's part: from here the kernel records.
+
+use super::{
+    CollectError, attachment::Attachment, clock, collector::spawn_collector, containers_directory,
+    directory::Directory, end::end, file, probes_lock,
+};
+use crate::{
+    annotation::{self, Log},
+    cgroup::Scope,
+    config::{OnError, Settings, When},
+    detect::Detector,
+    execlog, host,
+    oci::{self, Bundle, ContainerId, Identity, State},
+    report::{
+        Bytes, Time,
+        model::{Container, Producer},
+    },
+    trace::{ProbeSet, ScopeKey, Setup},
+};
+use std::{io::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
+
+/// Where in a container's life a recording began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The `prestart` hook.
+    Prestart,
+    /// The `createRuntime` hook.
+    CreateRuntime,
+    /// `buildwarden run`: no engine.
+    Run,
+}
+
+impl Stage {
+    /// Its name in the annotation log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Prestart => "prestart",
+            Stage::CreateRuntime => "createRuntime",
+            Stage::Run => "run",
+        }
+    }
+}
+
+/// What is to be recorded.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The container's id.
+    pub id: ContainerId,
+    /// Its scope, where it has one that can be traced.
+    pub scope: Result<Scope, String>,
+    /// Its first process; 0 where it is not started yet.
+    pub pid: u32,
+    /// The annotations of its configuration.
+    pub annotations: std::collections::BTreeMap<String, String>,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its bundle.
+    pub bundle: Option<Bytes>,
+    /// Where recording begins.
+    pub stage: Stage,
+    /// Nanoseconds since boot when the hook began.
+    pub begun: u64,
+}
+
+/// What became of an attachment.
+#[derive(Debug)]
+pub enum Attached {
+    /// The kernel records.
+    Recording {
+        /// The collector.
+        collector: std::process::Child,
+    },
+    /// An earlier hook of this start has done it.
+    Already,
+    /// The configuration or an annotation says no.
+    NotWanted,
+    /// The container cannot be traced; its report will say so.
+    Failed {
+        /// Why.
+        reason: CollectError,
+        /// What is to happen to the container.
+        on_error: OnError,
+    },
+}
+
+/// Handles a hook that runs before a container's first instruction.
+///
+/// Never fails as such: what goes wrong comes back with what is to become of the
+/// container.
+pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &State) -> Attached {
+    let begun = clock::boot_ns();
+    let bundle = Bundle::read(&state.bundle);
+    let unread = Bundle::default();
+    let known = bundle.as_ref().unwrap_or(&unread);
+    let on_error = on_error(settings, known);
+    if !is_wanted(settings, known) {
+        return Attached::NotWanted;
+    }
+    if !host::in_initial_user_namespace() {
+        return Attached::Failed { reason: CollectError::Rootless, on_error };
+    }
+    let scope = || {
+        bundle.as_ref().map_err(ToString::to_string)?;
+        let pid = state.require_pid().map_err(|error| error.to_string())?;
+        Scope::of_container(pid).map_err(|error| error.to_string())
+    };
+    let target = Target {
+        scope: scope(),
+        pid: state.pid.unwrap_or(0),
+        annotations: known.annotations().clone(),
+        identity: Identity::of(&state.id, &state.bundle, known, settings.honour.job),
+        bundle: Some(state.bundle.as_os_str().as_bytes().into()),
+        id: state.id.clone(),
+        stage,
+        begun,
+    };
+    match record(settings, &target) {
+        Ok(None) => return Attached::Already,
+        Ok(Some(recording)) => recording.announce(),
+        Err(reason) => return Attached::Failed { reason, on_error },
+    }
+    match spawn_collector(config, &target.id) {
+        Ok(collector) => Attached::Recording { collector },
+        // The kernel records all the same: poststop will drain the ring.
+        Err(reason) => Attached::Failed { reason, on_error: OnError::Allow },
+    }
+}
+
+/// A recording that has begun.
+pub(super) struct Recording {
+    attachment: Attachment,
+    run: Directory,
+    directory: Directory,
+}
+
+/// Makes the container's directories and registers its scope. `None` when an earlier
+/// hook of the same start has done so.
+pub(super) fn record(
+    settings: &Settings,
+    target: &Target,
+) -> Result<Option<Recording>, CollectError> {
+    let Some(run) = claim(settings, target)? else { return Ok(None) };
+    let (directory, number) = report_directory(settings, &target.id)?;
+    let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut attachment = attachment(settings, target, name, number);
+    // Before the scope is registered, so that a scope always has somebody to ask.
+    attachment.write(&run)?;
+    let offset = attachment.attached.boot_to_unix_ns;
+    let mut events = directory.append(file::EXECS)?;
+    let mut line = Vec::new();
+    execlog::push_header(&mut line, &execlog::Header::new(target.id.as_str(), number, offset));
+    events
+        .write_all(&line)
+        .map_err(|error| CollectError::io(&directory.path().join(file::EXECS), "write", error))?;
+
+    let registered = match &target.scope {
+        Ok(scope) => register(settings, scope),
+        Err(reason) => Err(CollectError::Scope(reason.clone())),
+    };
+    if let Err(reason) = registered {
+        // Its report will say why.
+        attachment.failure = Some(reason.to_string());
+        attachment.replace(&run)?;
+        return Err(reason);
+    }
+    attachment.attached.attach_ms = clock::ms_since(target.begun);
+    Ok(Some(Recording { attachment, run, directory }))
+}
+
+impl Recording {
+    /// Notes the first process of a container that was started after its scope was
+    /// registered.
+    pub(super) fn set_first_process(&mut self, pid: u32) -> Result<(), CollectError> {
+        self.attachment.attached.pid = pid;
+        self.attachment.replace(&self.run)
+    }
+
+    /// Writes the log's first line. The kernel records already: where that fails,
+    /// only the line is missing.
+    pub(super) fn announce(&self) {
+        let Recording { attachment, directory, .. } = self;
+        let attached = &attachment.attached;
+        let boot = clock::boot_ns() as f64 - attached.attach_ms * 1e6;
+        let time = Time::from_boot(boot as u64, attached.boot_to_unix_ns);
+        let written = directory.append(file::ANNOTATIONS).and_then(|file| {
+            Log::new(file, &attached.container.id)
+                .and_then(|mut log| log.attached(time, attached))
+                .map_err(|error| {
+                    CollectError::io(&directory.path().join(file::ANNOTATIONS), "write", error)
+                })
+        });
+        if let Err(error) = written {
+            anstream::eprintln!("buildwarden: warning: {error}");
+        }
+    }
+}
+
+fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
+    let probes = ProbeSet::open_or_load(&Setup {
+        bpffs: &settings.bpffs,
+        lock: &probes_lock(settings),
+        names: &|| Detector::builtin().tool_names().map(str::to_owned).collect(),
+    })?;
+    let key = ScopeKey { cgroup: scope.id, depth: scope.depth, pid_namespace: scope.pid_namespace };
+    probes.register(&key, settings.ring_bytes)?;
+    Ok(())
+}
+
+/// The run directory of a container that is starting; `None` when an earlier hook
+/// of the same start has made it. What an earlier start has left is ended first.
+fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, CollectError> {
+    let id = target.id.as_str();
+    let create = || Directory::create(&settings.run_dir, id, settings.group.as_deref());
+    if let Some(run) = create()? {
+        return Ok(Some(run));
+    }
+    let earlier = Directory::open(&settings.run_dir.join(id))?
+        .map(|run| Attachment::read(&run))
+        .transpose()?
+        .flatten();
+    let same = earlier.is_some_and(|earlier| {
+        let scope = target.scope.as_ref().ok();
+        earlier.attached.pid == target.pid
+            && scope.is_none_or(|scope| scope.id == earlier.attached.container.cgroup_id)
+    });
+    if same {
+        return Ok(None);
+    }
+    end(settings, &target.id)?;
+    create()?.map(Some).ok_or_else(|| CollectError::Collector {
+        id: id.to_owned(),
+        reason: "its earlier run has not ended".to_owned(),
+    })
+}
+
+/// A fresh report directory: `<id>`, or `<id>.2` and so on; with the number.
+fn report_directory(
+    settings: &Settings,
+    id: &ContainerId,
+) -> Result<(Directory, u32), CollectError> {
+    let parent = containers_directory(settings);
+    for number in 1..=u32::MAX {
+        let name = if number == 1 { id.to_string() } else { format!("{id}.{number}") };
+        if let Some(made) = Directory::create(&parent, &name, settings.group.as_deref())? {
+            return Ok((made, number));
+        }
+    }
+    Err(CollectError::Malformed { path: parent, reason: format!("too many runs of {id}") })
+}
+
+fn attachment(settings: &Settings, target: &Target, directory: String, run: u32) -> Attachment {
+    let scope = target.scope.as_ref().ok();
+    let identity = &target.identity;
+    Attachment {
+        attached: annotation::Attached {
+            tool: Producer::this(),
+            container: Container {
+                id: target.id.to_string(),
+                run,
+                name: identity.name.clone(),
+                image: identity.image.clone(),
+                engine: identity.engine.clone(),
+                bundle: target.bundle.clone(),
+                cgroup: scope
+                    .map(|scope| scope.path.as_os_str().as_bytes().into())
+                    .unwrap_or_default(),
+                cgroup_id: scope.map_or(0, |scope| scope.id),
+                annotations: target.annotations.clone(),
+            },
+            job: identity.job.clone(),
+            stage: target.stage.as_str().to_owned(),
+            pid: target.pid,
+            ring_bytes: settings.ring_bytes.into(),
+            attach_ms: 0.0,
+            boot_to_unix_ns: clock::boot_to_unix_ns(),
+        },
+        directory,
+        depth: scope.map_or(0, |scope| scope.depth),
+        pid_namespace: scope.and_then(|scope| scope.pid_namespace),
+        failure: None,
+    }
+}
+
+fn on_error(settings: &Settings, bundle: &Bundle) -> OnError {
+    let annotated =
+        bundle.annotation(oci::annotation::ON_ERROR).filter(|_| settings.honour.on_error);
+    match annotated {
+        Some("allow") => OnError::Allow,
+        Some("deny") => OnError::Deny,
+        _ => settings.on_error,
+    }
+}
+
+fn is_wanted(settings: &Settings, bundle: &Bundle) -> bool {
+    if bundle.is_sandbox() && !settings.sandboxes {
+        return false;
+    }
+    let annotated = bundle.annotation(oci::annotation::TRACE).filter(|_| settings.honour.trace);
+    match (settings.when, annotated) {
+        (When::Never, _) => false,
+        (When::Always, Some("false")) => false,
+        (When::Always, _) => true,
+        (When::Annotated, annotated) => annotated == Some("true"),
+    }
+}

@@ -1,0 +1,52 @@
+//! What a hook leaves for the collector and for whoever may have to take over.
+
+use super::{CollectError, directory::Directory};
+use crate::annotation::Attached;
+use serde::{Deserialize, Serialize};
+
+/// The file in a container's run directory.
+const FILE: &str = "attachment.json";
+
+/// A container whose recording began, or should have begun.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Attachment {
+    /// The `attached` annotation.
+    pub(super) attached: Attached,
+    /// The name of the directory of its log and report.
+    pub(super) directory: String,
+    /// Depth of its cgroup.
+    pub(super) depth: u32,
+    /// The inode number of its pid namespace, where it has its own.
+    pub(super) pid_namespace: Option<u32>,
+    /// Why nothing is recorded, when nothing is.
+    pub(super) failure: Option<String>,
+}
+
+impl Attachment {
+    /// Writes it; whole or not at all.
+    pub(super) fn write(&self, run: &Directory) -> Result<(), CollectError> {
+        let bytes = serde_json::to_vec(self)
+            .map_err(|error| CollectError::io(&run.path().join(FILE), "write", error.into()))?;
+        run.put_new(FILE, &bytes).map(drop)
+    }
+
+    /// Reads it; `None` when the hook did not come so far.
+    pub(super) fn read(run: &Directory) -> Result<Option<Attachment>, CollectError> {
+        let Some(bytes) = run.content(FILE)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| CollectError::Malformed {
+            path: run.path().join(FILE),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Writes it in the place of the one that is there.
+    pub(super) fn replace(&self, run: &Directory) -> Result<(), CollectError> {
+        Attachment::remove(run)?;
+        self.write(run)
+    }
+
+    /// Removes it.
+    pub(super) fn remove(run: &Directory) -> Result<(), CollectError> {
+        run.remove(FILE)
+    }
+}

@@ -1,0 +1,215 @@
+//! The collector: a process of its own that drains one container's ring until the
+//! container has ended.
+
+use super::{
+    CollectError, attachment::Attachment, end::finish, lock::Lock, probes_lock, session::Session,
+};
+use crate::{
+    cgroup::{self, Populated, Scope},
+    config::Settings,
+    oci::ContainerId,
+    trace::{self, Drain, ProbeSet},
+};
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+    prctl,
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::{
+    io::Write as _,
+    os::fd::{AsFd, OwnedFd, RawFd},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+/// The collector's pid, in the run directory, for who looks after the host.
+pub(super) const PID: &str = "collector.pid";
+/// How long records may gather before they are drained, milliseconds: the kernel
+/// wakes only a collector that has caught up, so a storm costs a wake-up a pause
+/// instead of one an exec. A listed tool's exec ends the pause at once.
+const PAUSE_MS: u16 = 10;
+
+/// Starts the collector of a container, detached.
+///
+/// # Errors
+/// When this program cannot be executed again.
+pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child, CollectError> {
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(config) = config {
+        let config = std::path::absolute(config)
+            .map_err(|error| CollectError::io(config, "find the directory of", error))?;
+        command.arg("--config").arg(config);
+    }
+    command
+        .args(["collect", id.as_str()])
+        .env_clear()
+        .current_dir("/")
+        // A runtime waits until nobody holds its pipes any more.
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| CollectError::Collector {
+            id: id.to_string(),
+            reason: format!("cannot be started: {error}; poststop will do its work"),
+        })
+}
+
+/// Collects until the container has ended, and writes its report. Does nothing
+/// when somebody else is at it, or has ended it.
+///
+/// # Errors
+/// When the container's files cannot be used.
+pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError> {
+    // A runtime that leaks a descriptor must not wait for us because of it.
+    close_inherited();
+    let _ = nix::unistd::setsid();
+    let moved = cgroup::move_to_own();
+    let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
+    let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
+    held.run
+        .append(PID)?
+        .write_all(format!("{}\n", std::process::id()).as_bytes())
+        .map_err(|error| CollectError::io(&held.run.path().join(PID), "write", error))?;
+
+    let probes = open_probes(settings)?;
+    let slot = probes.slot_of(attachment.attached.container.cgroup_id);
+    let drain = slot.map(|slot| Drain::open(&probes, slot)).transpose()?;
+    let container = &attachment.attached.container;
+    let end = End::watch(&attachment)?;
+    let mut session = Session::open(settings, attachment.clone())?;
+    if let Err(error) = moved {
+        session.fail(format!("the collector has no cgroup of its own: {error}"));
+    }
+    if let Err(error) = probes.add_names(session.detector().tool_names()) {
+        session.fail(format!("tools of {} are found late: {error}", container.id));
+    }
+    trace::real_time();
+    std::thread::scope(|scope| {
+        // Off the hook's path and beside the drain: making a ring waits for the
+        // kernel. Its thread keeps the privileges that this one gives up, and ends.
+        // A failure costs later containers time, and this one nothing.
+        let fill = || probes.fill_pool(settings.pool, settings.ring_bytes, &probes_lock(settings));
+        scope.spawn(fill);
+        drop_privileges()?;
+        if let Some(drain) = &drain {
+            drain_until(&end, drain, &mut session).map_err(|error| CollectError::Collector {
+                id: id.to_string(),
+                reason: error.to_string(),
+            })?;
+        }
+        finish(settings, held, session, drain.as_ref(), &probes).map(drop)
+    })
+}
+
+fn open_probes(settings: &Settings) -> Result<ProbeSet, CollectError> {
+    let gone = || CollectError::Malformed {
+        path: trace::pin_directory(&settings.bpffs),
+        reason: "the probe set is gone".to_owned(),
+    };
+    Ok(ProbeSet::open(&settings.bpffs)?.ok_or_else(gone)?)
+}
+
+/// What tells that the container has ended: its scope has emptied and its first
+/// process is gone. Both, because a container may move its processes to another
+/// cgroup, and its pid namespace dies with its first process.
+pub(super) struct End {
+    populated: Option<Populated>,
+    first: Option<OwnedFd>,
+}
+
+impl End {
+    pub(super) fn watch(attachment: &Attachment) -> Result<End, CollectError> {
+        let container = &attachment.attached.container;
+        let scope = Scope::at(path_of(&container.cgroup))
+            .ok()
+            .filter(|scope| scope.id == container.cgroup_id);
+        let first = i32::try_from(attachment.attached.pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(End { populated: scope.and_then(|scope| Populated::watch(&scope).ok()), first })
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_come(&self) -> bool {
+        let populated = self.populated.as_ref().is_some_and(Populated::is_populated);
+        !populated && self.first.as_ref().is_none_or(has_exited)
+    }
+}
+
+fn has_exited(pidfd: &OwnedFd) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+pub(super) fn path_of(bytes: &[u8]) -> std::path::PathBuf {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    OsStr::from_bytes(bytes).into()
+}
+
+/// Drains until the end comes, or until SIGTERM says that it has.
+fn drain_until(end: &End, drain: &Drain, session: &mut Session) -> nix::Result<()> {
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTERM);
+    mask.thread_block()?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    // Edge-triggered: while records gather, only a listed tool's exec (which the
+    // kernel announces by force) ends the pause.
+    let watch = |fd: &dyn AsFd, flags| epoll.add(fd.as_fd(), EpollEvent::new(flags, 0));
+    watch(&drain.as_fd(), EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
+    watch(&signals, EpollFlags::EPOLLIN)?;
+    if let Some(populated) = &end.populated {
+        watch(populated, EpollFlags::EPOLLPRI | EpollFlags::EPOLLET)?;
+    }
+    if let Some(first) = &end.first {
+        watch(first, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
+    }
+    let mut urgent = 0;
+    let mut events = [EpollEvent::empty(); 4];
+    // A container that has ended before we watched wakes nobody.
+    while !end.has_come() {
+        wait(&epoll, &mut events, EpollTimeout::NONE)?;
+        if drain.counters().urgent == urgent && !end.has_come() {
+            wait(&epoll, &mut events, PAUSE_MS.into())?;
+        }
+        urgent = drain.counters().urgent;
+        session.drain(drain);
+        if matches!(signals.read_signal(), Ok(Some(_))) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn wait(epoll: &Epoll, events: &mut [EpollEvent], timeout: EpollTimeout) -> nix::Result<()> {
+    match epoll.wait(events, timeout) {
+        Err(nix::errno::Errno::EINTR) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// Closes every descriptor above standard error.
+fn close_inherited() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<RawFd> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        // The directory's own is among them, and is closed already.
+        let _ = nix::unistd::close(fd);
+    }
+}
+
+/// Gives up every capability, and the way back.
+fn drop_privileges() -> Result<(), CollectError> {
+    let failed = |reason: String| CollectError::Collector { id: String::new(), reason };
+    prctl::set_no_new_privs().map_err(|error| failed(format!("no_new_privs: {error}")))?;
+    for set in [caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable] {
+        caps::clear(None, set).map_err(|error| failed(format!("capabilities: {error}")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Directories of ours: every file is opened relative to a descriptor, and no
+//! symbolic link is followed below it.
+
+use super::CollectError;
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2},
+    sys::stat::{Mode, mkdirat},
+    unistd::{Gid, UnlinkatFlags, fchown, unlinkat},
+};
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+/// Mode of directories: root and the configured group.
+const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o750);
+/// Mode of files.
+const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Opens the directory at `path`; `None` when there is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Directory>, CollectError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(AT_FDCWD, path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Directory { fd, path: path.to_owned() })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(CollectError::file(path, "open", error)),
+        }
+    }
+
+    /// Makes and opens the directory `name` in `parent`, which is made too where it
+    /// is missing; `None` when it is there already.
+    pub(super) fn create(
+        parent: &Path,
+        name: &str,
+        group: Option<&str>,
+    ) -> Result<Option<Directory>, CollectError> {
+        let path = parent.join(name);
+        let made = match mkdirat(AT_FDCWD, &path, DIRECTORY_MODE) {
+            Err(Errno::ENOENT) => {
+                fs::create_dir_all(parent)
+                    .map_err(|error| CollectError::io(parent, "create", error))?;
+                if let Some(directory) = Directory::open(parent)? {
+                    directory.give_to(group)?;
+                }
+                mkdirat(AT_FDCWD, &path, DIRECTORY_MODE)
+            }
+            made => made,
+        };
+        match made {
+            Ok(()) => {}
+            Err(Errno::EEXIST) => return Ok(None),
+            Err(error) => return Err(CollectError::file(&path, "create", error)),
+        }
+        let directory = Directory::open(&path)?
+            .ok_or_else(|| CollectError::file(&path, "open", Errno::ENOENT))?;
+        directory.give_to(group)?;
+        Ok(Some(directory))
+    }
+
+    fn give_to(&self, group: Option<&str>) -> Result<(), CollectError> {
+        let Some(name) = group else { return Ok(()) };
+        let gid = group_id(name)?;
+        fchown(&self.fd, None, Some(gid))
+            .map_err(|error| CollectError::file(&self.path, "change the group of", error))
+    }
+
+    /// Where it was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens `name` for appending and reading, making it where it is missing.
+    pub(super) fn append(&self, name: &str) -> Result<File, CollectError> {
+        self.file(name, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT)
+    }
+
+    /// Opens `name` for reading; `None` when there is none.
+    pub(super) fn read(&self, name: &str) -> Result<Option<File>, CollectError> {
+        match self.file(name, OFlag::O_RDONLY) {
+            Ok(file) => Ok(Some(file)),
+            Err(CollectError::File { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The content of `name`; `None` when there is none.
+    pub(super) fn content(&self, name: &str) -> Result<Option<Vec<u8>>, CollectError> {
+        let Some(mut file) = self.read(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(|e| CollectError::io(&self.path.join(name), "read", e))?;
+        Ok(Some(bytes))
+    }
+
+    /// Puts `content` under `name`, whole or not at all; `false` when there is such a
+    /// file already, which stays as it is.
+    pub(super) fn put_new(&self, name: &str, content: &[u8]) -> Result<bool, CollectError> {
+        let staging = format!(".{name}.new");
+        self.remove(&staging)?;
+        let mut file = self.file(&staging, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        let path = self.path.join(name);
+        file.write_all(content).map_err(|error| {
+            let _ = self.remove(&staging);
+            CollectError::io(&path, "write", error)
+        })?;
+        let flags = RenameFlags::RENAME_NOREPLACE;
+        match renameat2(&self.fd, staging.as_str(), &self.fd, name, flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => self.remove(&staging).map(|()| false),
+            Err(error) => Err(CollectError::file(&path, "write", error)),
+        }
+    }
+
+    /// Removes `name`, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), CollectError> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(CollectError::file(&self.path.join(name), "remove", error)),
+        }
+    }
+
+    fn file(&self, name: &str, flags: OFlag) -> Result<File, CollectError> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, FILE_MODE)
+            .map_err(|error| CollectError::file(&self.path.join(name), "open", error))?;
+        Ok(File::from(fd))
+    }
+}
+
+/// The number of a group. Read from the file: the C library's own look-up loads
+/// shared objects, which a static program cannot rely on.
+fn group_id(name: &str) -> Result<Gid, CollectError> {
+    let path = Path::new("/etc/group");
+    let text = fs::read(path).map_err(|error| CollectError::io(path, "read", error))?;
+    text.split(|byte| *byte == b'\n')
+        .map(|line| line.split(|byte| *byte == b':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&name.as_bytes()))
+        .and_then(|fields| std::str::from_utf8(fields.get(2)?).ok()?.parse().ok())
+        .map(Gid::from_raw)
+        .ok_or_else(|| CollectError::Group(name.to_owned()))
+}

@@ -1,0 +1,174 @@
+//! From a judgement to a finding as the log and the report have it.
+
+use super::{CollectError, directory::Directory};
+use crate::{
+    annotation::Attached,
+    config::Settings,
+    detect::{self, Detector, Judgement},
+    event::Exec,
+    redact::{Place, Redactor},
+    report::{
+        Bytes, Time,
+        model::{self, Ancestor, Class, Finding, Importance, Span, Tool},
+    },
+};
+use std::{fs::File, io::Read as _, path::Path};
+
+/// Bytes of argv that a finding keeps at least.
+const ARGV_LEAST: usize = 4 << 10;
+
+/// The detector of the configuration.
+pub(super) fn detector(_settings: &Settings) -> Result<Detector, String> {
+    Ok(Detector::builtin())
+}
+
+/// What the detector says of an exec.
+pub(super) fn judge(
+    detector: &Detector,
+    exec: &Exec<'_>,
+    attached: &Attached,
+    now: Time,
+) -> Judgement {
+    let job = attached.job.as_ref().map(|job| job.id.as_str());
+    detector.judge(exec, &detect::Context { now: now.0, job })
+}
+
+/// The salt of this host's redactions, made at the first use: equal secrets are
+/// recognisable across its reports, and cannot be looked up elsewhere.
+pub(super) fn salt(settings: &Settings) -> Result<Vec<u8>, CollectError> {
+    const NAME: &str = "redaction.salt";
+    let path = &settings.state_dir;
+    let directory = Directory::open(path)?
+        .ok_or_else(|| CollectError::io(path, "open", std::io::ErrorKind::NotFound.into()))?;
+    if let Some(salt) = directory.content(NAME)? {
+        return Ok(salt);
+    }
+    let mut salt = vec![0; 32];
+    let source = Path::new("/dev/urandom");
+    File::open(source)
+        .and_then(|mut random| random.read_exact(&mut salt))
+        .map_err(|error| CollectError::io(source, "read", error))?;
+    directory.put_new(NAME, &salt)?;
+    // Somebody may have been faster: one salt for all.
+    Ok(directory.content(NAME)?.unwrap_or(salt))
+}
+
+/// What surrounds a finding.
+pub(super) struct Context<'a> {
+    pub(super) attached: &'a Attached,
+    pub(super) detector: &'a Detector,
+    pub(super) redactor: Option<&'a Redactor>,
+    pub(super) lineage: &'a [Ancestor],
+    /// Bytes of argv that may be kept.
+    pub(super) argv_kept: usize,
+}
+
+impl Context<'_> {
+    /// The `n`th finding.
+    pub(super) fn finding(&self, n: u64, exec: &Exec<'_>, found: &detect::Finding) -> Finding {
+        let mut addresses: Vec<model::Address> = found.addresses.iter().map(address).collect();
+        let argv = self.argv(exec, &mut addresses);
+        Finding {
+            n,
+            recipe: found.recipe.clone(),
+            importance: found.importance.into(),
+            category: class(&found.category),
+            method: class(&found.method),
+            tool: Tool {
+                name: found.tool.name.clone(),
+                matched_by: found.tool.matched_by.name().to_owned(),
+            },
+            addresses,
+            exec: model::Exec {
+                sequence: exec.sequence,
+                time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
+                pid: exec.process.pid,
+                container_pid: exec.container_pid,
+                uid: exec.uid,
+                path: exec.path.into(),
+                name: exec.name.into(),
+                argv,
+                flags: exec.flags.names().map(str::to_owned).collect(),
+            },
+            ancestry: self.lineage.to_vec(),
+            outcome: None,
+            explanation: found.explanation.lines(),
+            advice: self.advice(found),
+        }
+    }
+
+    fn advice(&self, found: &detect::Finding) -> Vec<String> {
+        let parents: Vec<&[u8]> = self.lineage.iter().map(|ancestor| &*ancestor.path).collect();
+        let script = self.lineage.iter().find_map(script);
+        let job = self.attached.job.as_ref().map(|job| job.id.as_bytes());
+        let evidence = detect::Evidence { step: None, script, parents: &parents, job };
+        self.detector.advice(found, &evidence)
+    }
+
+    /// The arguments as they are kept: secrets replaced, and cut where all findings
+    /// of a container together have taken too much.
+    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> Vec<Bytes> {
+        let (places, owners): (Vec<Place>, Vec<usize>) = addresses
+            .iter()
+            .enumerate()
+            .filter_map(|(i, address)| {
+                let range = address.span.map(|span| span.start..span.end)?;
+                Some((Place { argument: address.argument, range }, i))
+            })
+            .unzip();
+        let redacted =
+            self.redactor.and_then(|redactor| redactor.argv(exec.path, exec.argv.iter(), &places));
+        let mut argv: Vec<Bytes> = match redacted {
+            None => exec.argv.iter().map(Bytes::from).collect(),
+            Some(redacted) => {
+                for (owner, kept) in owners.into_iter().zip(&redacted.kept) {
+                    addresses[owner].span =
+                        Some(Span { start: kept.range.start, end: kept.range.end });
+                }
+                redacted.argv.into_iter().map(Bytes::from).collect()
+            }
+        };
+        let mut room = self.argv_kept.max(ARGV_LEAST);
+        for argument in &mut argv {
+            argument.0.truncate(room);
+            room -= argument.len();
+        }
+        while room == 0 && argv.len() > 1 && argv.last().is_some_and(|last| last.is_empty()) {
+            argv.pop();
+        }
+        argv
+    }
+}
+
+/// The script that an ancestor runs: the first argument of a shell that is no option.
+fn script(ancestor: &Ancestor) -> Option<&[u8]> {
+    let name = crate::event::base_name(&ancestor.path);
+    let is_shell = [&b"sh"[..], b"bash", b"dash", b"ash", b"zsh", b"busybox"].contains(&name);
+    let mut operands = ancestor.argv.iter().skip(1).skip_while(|argument| &***argument == b"sh");
+    let first = operands.next().filter(|argument| is_shell && !argument.starts_with(b"-"));
+    first.map(|argument| &**argument)
+}
+
+fn address(found: &detect::Address) -> model::Address {
+    model::Address {
+        address: found.address.clone(),
+        text: found.text.clone().into(),
+        argument: found.argument,
+        role: found.role.clone(),
+        scope: found.scope.clone(),
+        span: found.span.clone().map(|span| Span { start: span.start, end: span.end }),
+    }
+}
+
+fn class(attack: &detect::Attack) -> Class {
+    Class { id: attack.id.clone(), name: attack.name.clone() }
+}
+
+impl From<detect::Importance> for Importance {
+    fn from(importance: detect::Importance) -> Self {
+        match importance {
+            detect::Importance::Medium => Importance::Medium,
+            detect::Importance::Critical => Importance::Critical,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The life of one container's collection: attach, collect, end. Sequences the
+//! other rooms and decides nothing about what is suspicious.
+//!
+//! [`attach`] runs in the hook, [`collect`] in the detached collector, [`end`] in
+//! the poststop hook, [`sweep`] in `buildwarden gc`. Whoever holds the lock in the
+//! container's run directory may drain its ring and write its report; the lock
+//! goes with its process, so a crash hands the job to the next one.
+
+mod account;
+mod attach;
+mod attachment;
+mod clock;
+mod collector;
+mod directory;
+mod end;
+mod error;
+mod evidence;
+mod lock;
+mod processes;
+mod run;
+mod session;
+mod sweep;
+
+pub use attach::{Attached, Stage, Target, attach};
+pub use collector::{collect, spawn_collector};
+pub use end::{Ended, end};
+pub use error::CollectError;
+pub use run::{RunOutcome, RunRequest, run};
+pub use sweep::{Swept, sweep};
+
+use crate::config::Settings;
+use std::path::PathBuf;
+
+/// Names of the files in a container's report directory.
+pub mod file {
+    /// The annotation log.
+    pub const ANNOTATIONS: &str = "annotations.jsonl";
+    /// The event file.
+    pub const EXECS: &str = "execs.jsonl";
+    /// The exit report.
+    pub const REPORT: &str = "report.json";
+}
+
+/// Where the report directories are.
+pub fn containers_directory(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("containers")
+}
+
+/// The lock that loading the probe set and filling its pool are serialised by. Not
+/// a container's: ids cannot begin with a dot.
+fn probes_lock(settings: &Settings) -> PathBuf {
+    settings.run_dir.join(".probes.lock")
+}

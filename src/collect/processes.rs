@@ -1,0 +1,170 @@
+//! Which process runs what: the lineage of an exec.
+
+use crate::{
+    event::{Exec, Parents, ProcessId},
+    report::{Bytes, model::Ancestor},
+};
+use std::collections::{HashMap, VecDeque};
+
+/// What is remembered of one process's last exec.
+#[derive(Clone, Debug)]
+struct Image {
+    sequence: u64,
+    path: Vec<u8>,
+    /// Redacted, at most [`Processes::ARGV`] bytes.
+    argv: Vec<Bytes>,
+    parents: Parents,
+    /// The image that this process had before, as an ancestor of this one.
+    before: Option<Box<Ancestor>>,
+}
+
+/// The processes of a scope that have executed something. Bounded: a fork bomb
+/// costs lineage, not memory.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    images: HashMap<ProcessId, Image>,
+    /// Ended ones are kept a while: the record of a child's exec may come after
+    /// that of its parent's end when they ran on different CPUs.
+    ended: VecDeque<ProcessId>,
+}
+
+impl Processes {
+    /// Processes that are remembered at most.
+    const MOST: usize = 16_384;
+    /// Ended processes that are remembered.
+    const ENDED: usize = 1024;
+    /// Bytes of argv that are remembered of each.
+    const ARGV: usize = 1024;
+    /// Ancestors that a finding shows at most.
+    const LINEAGE: usize = 64;
+
+    /// Who led to this exec: the process's own earlier image, its parent, and so on
+    /// to the entrypoint. Call it before [`Processes::insert`].
+    pub(super) fn lineage(&self, process: ProcessId, parents: &Parents) -> Vec<Ancestor> {
+        let mut lineage = Vec::new();
+        let mut at = self.images.get_key_value(&process);
+        let mut above = *parents;
+        while lineage.len() < Self::LINEAGE {
+            if let Some((id, image)) = at {
+                lineage.push(image.ancestor(*id));
+                lineage.extend(image.before.iter().map(|before| (**before).clone()));
+                above = image.parents;
+            }
+            // A process that forked without executing runs its parent's image.
+            at = above.as_slice().iter().find_map(|parent| self.images.get_key_value(parent));
+            if at.is_none()
+                || at.is_some_and(|(_, i)| lineage.iter().any(|l| l.sequence == Some(i.sequence)))
+            {
+                break;
+            }
+        }
+        lineage
+    }
+
+    /// The ancestors up to the first whose own ancestors are known. Where none is
+    /// known, all are outside of the container.
+    pub(super) fn new_parents<'a>(&self, parents: &'a Parents) -> &'a [ProcessId] {
+        let all = parents.as_slice();
+        let known = all.iter().position(|parent| self.images.contains_key(parent));
+        &all[..known.map_or(0, |index| index + 1)]
+    }
+
+    /// Remembers an exec.
+    pub(super) fn insert<'a>(&mut self, exec: &Exec<'_>, argv: impl Iterator<Item = &'a [u8]>) {
+        if self.images.len() >= Self::MOST && !self.images.contains_key(&exec.process) {
+            return;
+        }
+        let mut room = Self::ARGV;
+        let argv = argv
+            .map_while(|argument| {
+                let kept = argument.len().min(room);
+                let more = room > 0;
+                room = room.saturating_sub(kept + 1);
+                more.then(|| Bytes::from(&argument[..kept]))
+            })
+            .collect();
+        let before =
+            self.images.get(&exec.process).map(|image| Box::new(image.ancestor(exec.process)));
+        self.images.insert(
+            exec.process,
+            Image {
+                sequence: exec.sequence,
+                path: exec.path.to_vec(),
+                argv,
+                parents: exec.parents,
+                before,
+            },
+        );
+    }
+
+    /// Forgets a process, in a while.
+    pub(super) fn end(&mut self, process: ProcessId) {
+        if self.images.contains_key(&process) {
+            self.ended.push_back(process);
+        }
+        if self.ended.len() > Self::ENDED {
+            let oldest = self.ended.pop_front();
+            oldest.and_then(|process| self.images.remove(&process));
+        }
+    }
+}
+
+impl Image {
+    fn ancestor(&self, process: ProcessId) -> Ancestor {
+        Ancestor {
+            pid: process.pid,
+            path: Bytes::from(&self.path),
+            argv: self.argv.clone(),
+            sequence: Some(self.sequence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Argv;
+
+    fn exec(sequence: u64, pid: u32, parents: &[u32]) -> Exec<'static> {
+        Exec {
+            sequence,
+            process: ProcessId { pid, start: 1 },
+            parents: parents.iter().map(|pid| ProcessId { pid: *pid, start: 1 }).collect(),
+            path: b"/bin/x",
+            argv: Argv(b"x\0"),
+            ..Exec::default()
+        }
+    }
+
+    #[test]
+    fn lineage_leads_over_forks_and_earlier_images_to_the_entrypoint() {
+        let mut processes = Processes::default();
+        let mut pids = |exec: &Exec<'_>| {
+            let lineage = processes.lineage(exec.process, &exec.parents);
+            processes.insert(exec, exec.argv.iter());
+            lineage.into_iter().filter_map(|a| a.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(pids(&exec(1, 10, &[])), []);
+        // 11 forked from 10 and executed nothing; 12 is its child
+        assert_eq!(pids(&exec(2, 12, &[11, 10])), [1]);
+        // 12 executes again
+        assert_eq!(pids(&exec(3, 12, &[11, 10])), [2, 1]);
+        assert_eq!(pids(&exec(4, 13, &[12, 11, 10])), [3, 2, 1]);
+        // unknown ancestors only
+        assert_eq!(pids(&exec(5, 20, &[19])), []);
+    }
+
+    #[test]
+    fn it_forgets_what_has_ended_and_refuses_what_is_too_much() {
+        let mut processes = Processes::default();
+        for pid in 1..=Processes::MOST as u32 + 10 {
+            let exec = exec(pid.into(), pid, &[]);
+            processes.insert(&exec, exec.argv.iter());
+        }
+        assert_eq!(processes.images.len(), Processes::MOST);
+        for pid in 1..=Processes::MOST as u32 {
+            processes.end(ProcessId { pid, start: 1 });
+        }
+        assert_eq!(processes.images.len(), Processes::ENDED);
+    }
+}

@@ -1,0 +1,353 @@
+//! Draining, judging and writing down: the state of one collection.
+
+use super::{
+    CollectError, attachment::Attachment, clock, directory::Directory, evidence, file,
+    processes::Processes,
+};
+use crate::{
+    annotation::{Entry, Gap, Line, Log, Tail},
+    config::Settings,
+    detect::Detector,
+    event::{self, Event, Exec, Flags, ProcessId},
+    execlog,
+    redact::Redactor,
+    report::{Time, model::Importance},
+    trace::{Counters, Drain, Position},
+    wire,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io::Write as _,
+};
+
+/// Bytes of records that are taken out of the ring at a time.
+const BATCH: u64 = 256 << 10;
+/// Findings that are written out; the rest is counted.
+pub(super) const FINDINGS_MAX: u64 = 1000;
+/// Bytes of argv that all findings together keep; beyond that each keeps little.
+const ARGV_BUDGET: usize = 16 << 20;
+/// Least time between two gap annotations, nanoseconds.
+const GAP_INTERVAL: u64 = 1_000_000_000;
+
+/// One collection under way.
+pub(super) struct Session {
+    pub(super) attachment: Attachment,
+    pub(super) directory: Directory,
+    pub(super) log: Log,
+    detector: Detector,
+    redactor: Option<Redactor>,
+    events: File,
+    /// Lines that are not yet in the event file.
+    pending: Vec<u8>,
+    processes: Processes,
+    /// The last sequence number given out.
+    sequence: u64,
+    /// The kernel's last number on each CPU.
+    numbers: HashMap<u32, u64>,
+    /// How far the ring is drained and written down.
+    position: Position,
+    /// Execs with a finding in the annotation log already, by time and pid: those
+    /// whose records are drained again after a crash.
+    judged: HashSet<(Time, u32)>,
+    findings: u64,
+    gaps: u64,
+    argv_budget: usize,
+    reported: Counters,
+    last_gap: u64,
+    /// What could not be done; each kind once.
+    pub(super) failures: Vec<String>,
+}
+
+impl Session {
+    /// Opens a container's files and reads what an earlier collector has written.
+    pub(super) fn open(
+        settings: &Settings,
+        attachment: Attachment,
+    ) -> Result<Session, CollectError> {
+        let path = super::containers_directory(settings).join(&attachment.directory);
+        let directory = Directory::open(&path)?
+            .ok_or_else(|| CollectError::io(&path, "open", std::io::ErrorKind::NotFound.into()))?;
+        let log = directory.append(file::ANNOTATIONS)?;
+        let log = Log::new(log, &attachment.attached.container.id)
+            .map_err(|e| CollectError::io(&path.join(file::ANNOTATIONS), "read", e))?;
+        let redactor = settings.redaction.then(|| evidence::salt(settings)).transpose()?;
+        let mut failures = Vec::new();
+        let detector = evidence::detector(settings).unwrap_or_else(|error| {
+            // Without the administrator's recipes and policy, but not without judging.
+            failures.push(format!("configured recipes or policy: {error}"));
+            Detector::builtin()
+        });
+        let mut session = Session {
+            events: directory.append(file::EXECS)?,
+            attachment,
+            directory,
+            log,
+            detector,
+            redactor: redactor.map(|salt| Redactor::new(&salt)),
+            pending: Vec::new(),
+            processes: Processes::default(),
+            sequence: 0,
+            numbers: HashMap::new(),
+            position: Position(0),
+            judged: HashSet::new(),
+            findings: 0,
+            gaps: 0,
+            argv_budget: ARGV_BUDGET,
+            reported: Counters::default(),
+            last_gap: 0,
+            failures,
+        };
+        session.resume()?;
+        Ok(session)
+    }
+
+    /// The detector in use.
+    pub(super) fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// Learns what an earlier collector has written down.
+    fn resume(&mut self) -> Result<(), CollectError> {
+        if let Some(log) = self.directory.read(file::ANNOTATIONS)? {
+            let mut lines = Tail::new(log);
+            while let Ok(Some(line)) = lines.next_line() {
+                match Line::parse(line).and_then(|line| line.entry()) {
+                    Ok(Entry::Finding(finding)) => {
+                        self.judged.insert((finding.exec.time, finding.exec.pid));
+                        self.findings = self.findings.max(finding.n);
+                    }
+                    Ok(Entry::Gap(gap)) => {
+                        self.gaps += 1;
+                        self.reported.lost_execs += gap.execs;
+                        self.reported.lost_exits += gap.exits;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.resume_events()
+    }
+
+    /// Learns what is in the event file up to the end of its last whole batch, and
+    /// cuts off what is behind it: those records are still in the ring.
+    fn resume_events(&mut self) -> Result<(), CollectError> {
+        let mut lines = Tail::new(self.reopen_events()?);
+        let (mut length, mut whole) = (0, 0);
+        let mut batch = Vec::new();
+        while let Ok(Some(line)) = lines.next_line() {
+            length += line.len() as u64 + 1;
+            match execlog::Line::parse(line) {
+                Ok(execlog::Line::Drained(position)) => {
+                    self.position = Position(position);
+                    whole = length;
+                    batch.drain(..).for_each(|line| self.remember(line));
+                }
+                Ok(line) => batch.push(line),
+                // The header is the first line, and a batch of its own.
+                Err(_) if whole == 0 && batch.is_empty() => whole = length,
+                Err(_) => {}
+            }
+        }
+        self.events
+            .set_len(whole)
+            .map_err(|e| CollectError::io(&self.directory.path().join(file::EXECS), "cut", e))
+    }
+
+    fn reopen_events(&self) -> Result<File, CollectError> {
+        self.directory.read(file::EXECS)?.ok_or_else(|| {
+            let path = self.directory.path().join(file::EXECS);
+            CollectError::io(&path, "open", std::io::ErrorKind::NotFound.into())
+        })
+    }
+
+    fn remember(&mut self, line: execlog::Line) {
+        match line {
+            execlog::Line::Exec(line) => {
+                self.sequence = self.sequence.max(line.exec);
+                let parents = line.parents.iter();
+                let exec = Exec {
+                    sequence: line.exec,
+                    process: line.process(),
+                    parents: parents
+                        .map(|(pid, start)| ProcessId { pid: *pid, start: *start })
+                        .collect(),
+                    path: &line.path,
+                    ..Exec::default()
+                };
+                self.processes.insert(&exec, line.argv.iter().map(|argument| &**argument));
+            }
+            execlog::Line::Exit(line) => self.processes.end(line.event().process),
+            execlog::Line::Gap(_) | execlog::Line::Drained(_) => {}
+        }
+    }
+
+    /// Takes everything out of the ring that is there.
+    pub(super) fn drain(&mut self, drain: &Drain) {
+        let mut records: Vec<u8> = Vec::new();
+        let mut ends = Vec::new();
+        // What a collector wrote down that was killed before it could say so.
+        drain.commit(self.position);
+        loop {
+            records.clear();
+            ends.clear();
+            let position = drain.read(BATCH, |record| {
+                records.extend_from_slice(record);
+                ends.push(records.len());
+            });
+            let Some(position) = position else { break };
+            let mut begin = 0;
+            let mut spills = Vec::new();
+            for end in &ends {
+                self.record(drain, &records[begin..*end], &mut spills);
+                begin = *end;
+            }
+            self.position = position;
+            self.flush();
+            // Only now: a collector that is killed before has lost nothing.
+            drain.commit(position);
+            drain.free_spilled(spills.iter().copied());
+        }
+        self.note_loss(&drain.counters(), false);
+    }
+
+    fn record(&mut self, drain: &Drain, record: &[u8], spills: &mut Vec<usize>) {
+        let spill = wire::spill(record);
+        let spilled = spill.map(|spill| {
+            spills.extend(spill.buffers());
+            drain.spilled(spill.buffers(), spill.len).unwrap_or_else(|error| {
+                self.fail(format!("a long argv could not be read: {error}"));
+                Vec::new()
+            })
+        });
+        match wire::decode(record, spilled.as_deref()) {
+            Ok(Event::Exec(exec)) => {
+                let complete =
+                    spill.is_none_or(|spill| Some(spill.len) == spilled.as_ref().map(Vec::len));
+                let flags = if complete { exec.flags } else { exec.flags.with(Flags::TRUNCATED) };
+                let sequence = self.next_sequence(record);
+                self.exec(&Exec { sequence, flags, ..exec });
+            }
+            Ok(Event::Exit(exit)) => {
+                execlog::push_exit(&mut self.pending, &exit);
+                self.processes.end(exit.process);
+            }
+            Ok(Event::Gap(_)) => {}
+            Err(error) => self.fail(format!("a record could not be decoded: {error}")),
+        }
+    }
+
+    /// The scope's next sequence number. What the kernel's numbers leave out on a CPU
+    /// leaves out as many here.
+    fn next_sequence(&mut self, record: &[u8]) -> u64 {
+        if let Some(wire::Number { cpu, number }) = wire::number(record) {
+            let before = self.numbers.insert(cpu, number);
+            let missing = number.saturating_sub(1).saturating_sub(before.unwrap_or(0));
+            // After a crash a CPU's first number says nothing; the totals do.
+            if before.is_some() || self.position == Position(0) {
+                self.sequence = self.sequence.saturating_add(missing);
+            }
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        self.sequence
+    }
+
+    fn exec(&mut self, exec: &Exec<'_>) {
+        let importance = self.judge(exec);
+        let parents = self.processes.new_parents(&exec.parents).to_vec();
+        let redacted = self
+            .redactor
+            .as_ref()
+            .and_then(|redactor| redactor.argv(exec.path, exec.argv.iter(), &[]));
+        match redacted {
+            None => self.keep(exec, exec.argv.iter(), &parents, importance),
+            Some(redacted) => {
+                let argv = redacted.argv.iter().map(Vec::as_slice);
+                self.keep(exec, argv, &parents, importance);
+            }
+        }
+    }
+
+    fn keep<'a>(
+        &mut self,
+        exec: &Exec<'_>,
+        argv: impl Iterator<Item = &'a [u8]> + Clone,
+        parents: &[ProcessId],
+        importance: Option<Importance>,
+    ) {
+        execlog::push_exec(&mut self.pending, exec, argv.clone(), parents, importance);
+        self.processes.insert(exec, argv);
+    }
+
+    /// Judges an exec and writes its findings to the log: before its line goes to
+    /// the event file, so that a crash in between judges it again and finds them there.
+    fn judge(&mut self, exec: &Exec<'_>) -> Option<Importance> {
+        let attached = &self.attachment.attached;
+        let now = clock::time_now(attached.boot_to_unix_ns);
+        let judgement = evidence::judge(&self.detector, exec, attached, now);
+        let importance = judgement.findings.iter().map(|f| f.importance.into()).max();
+        if judgement.findings.is_empty() && judgement.allowed.is_empty() {
+            return None;
+        }
+        let time = Time::from_boot(exec.time, attached.boot_to_unix_ns);
+        let known = self.judged.contains(&(time, exec.process.pid));
+        let lineage = self.processes.lineage(exec.process, &exec.parents);
+        for finding in judgement.findings {
+            if known || self.findings >= FINDINGS_MAX {
+                continue;
+            }
+            self.findings += 1;
+            let context = evidence::Context {
+                attached,
+                detector: &self.detector,
+                redactor: self.redactor.as_ref(),
+                lineage: &lineage,
+                argv_kept: self.argv_budget,
+            };
+            let written = context.finding(self.findings, exec, &finding);
+            let size: usize = written.exec.argv.iter().map(|argument| argument.len()).sum();
+            self.argv_budget = self.argv_budget.saturating_sub(size);
+            let appended = self.log.finding(now, &written);
+            if let Err(error) = appended {
+                let reason = format!("finding {} could not be written: {error}", self.findings);
+                self.failures.push(reason);
+            }
+        }
+        importance
+    }
+
+    /// Writes pending lines to the event file.
+    fn flush(&mut self) {
+        execlog::push_drained(&mut self.pending, self.position.0);
+        if let Err(error) = self.events.write_all(&self.pending) {
+            self.fail(format!("the event file could not be written: {error}"));
+        }
+        self.pending.clear();
+    }
+
+    /// Writes down what the kernel could not deliver since the last time.
+    pub(super) fn note_loss(&mut self, counters: &Counters, last: bool) {
+        let execs = counters.lost_execs.saturating_sub(self.reported.lost_execs);
+        let exits = counters.lost_exits.saturating_sub(self.reported.lost_exits);
+        let now = clock::boot_ns();
+        if execs + exits == 0 || (!last && now.saturating_sub(self.last_gap) < GAP_INTERVAL) {
+            return;
+        }
+        self.last_gap = now;
+        self.reported = *counters;
+        self.gaps += 1;
+        execlog::push_gap(&mut self.pending, &event::Gap { execs, exits });
+        self.flush();
+        let time = Time::from_boot(now, self.attachment.attached.boot_to_unix_ns);
+        if let Err(error) = self.log.gap(time, self.gaps, &Gap { execs, exits }) {
+            self.fail(format!("a gap could not be written: {error}"));
+        }
+    }
+
+    /// Notes what went wrong, unless it is noted already.
+    pub(super) fn fail(&mut self, reason: String) {
+        if self.failures.len() < 16 && !self.failures.contains(&reason) {
+            self.failures.push(reason);
+        }
+    }
+}

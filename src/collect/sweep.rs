@@ -1,0 +1,105 @@
+//! What `buildwarden gc` does: finish what nobody finished, release what nobody
+//! holds.
+
+use super::{
+    CollectError,
+    attachment::Attachment,
+    collector::{End, spawn_collector},
+    directory::Directory,
+    end::take_over,
+    lock::Lock,
+    probes_lock,
+};
+use crate::{
+    cgroup,
+    config::Settings,
+    oci::ContainerId,
+    trace::{self, ProbeSet},
+};
+use std::path::Path;
+
+/// What was swept.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Containers that had ended without a report and have one now.
+    pub finished: Vec<ContainerId>,
+    /// Containers that run and had lost their collector: they have a new one.
+    pub resumed: Vec<ContainerId>,
+    /// Scopes that belonged to nobody.
+    pub released: usize,
+    /// Probe sets that were unloaded.
+    pub unloaded: usize,
+    /// What went wrong; the rest was swept all the same.
+    pub errors: Vec<CollectError>,
+}
+
+/// Sweeps this host. With `unload`, probe sets that record nothing are unloaded;
+/// the next container loads one again.
+pub fn sweep(settings: &Settings, config: Option<&Path>, unload: bool) -> Swept {
+    let mut swept = Swept::default();
+    for id in live(settings) {
+        if let Err(error) = sweep_container(settings, config, &id, &mut swept) {
+            swept.errors.push(error);
+        }
+    }
+    if let Err(error) = release_stale(settings, &mut swept) {
+        swept.errors.push(error);
+    }
+    if unload {
+        match trace::unload(&settings.bpffs, &probes_lock(settings)) {
+            Ok(count) => swept.unloaded = count,
+            Err(error) => swept.errors.push(error.into()),
+        }
+    }
+    swept
+}
+
+/// The containers that have a run directory.
+fn live(settings: &Settings) -> Vec<ContainerId> {
+    let entries = std::fs::read_dir(&settings.run_dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| ContainerId::new(entry.file_name().to_str()?).ok()).collect()
+}
+
+fn sweep_container(
+    settings: &Settings,
+    config: Option<&Path>,
+    id: &ContainerId,
+    swept: &mut Swept,
+) -> Result<(), CollectError> {
+    // A collector is at work where the lock is held.
+    let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
+    let runs = match Attachment::read(&held.run)? {
+        Some(attachment) => !End::watch(&attachment)?.has_come(),
+        // A hook is at work, or was killed; its container's start tells which.
+        None => return Ok(()),
+    };
+    if runs {
+        drop(held);
+        spawn_collector(config, id)?;
+        swept.resumed.push(id.clone());
+    } else {
+        take_over(settings, held)?;
+        swept.finished.push(id.clone());
+    }
+    Ok(())
+}
+
+/// Releases slots whose cgroup is gone and that no live container names. Another
+/// configuration may have containers of its own, so a cgroup that exists is left alone.
+fn release_stale(settings: &Settings, swept: &mut Swept) -> Result<(), CollectError> {
+    let Some(probes) = ProbeSet::open(&settings.bpffs)? else { return Ok(()) };
+    // Slots first: a hook writes its attachment before it takes a slot.
+    let mut slots: Vec<_> = probes.scopes().filter(|(_, cgroup)| *cgroup != 0).collect();
+    let mut used = cgroup::ids()?;
+    used.extend(live(settings).iter().filter_map(|id| {
+        let run = Directory::open(&settings.run_dir.join(id.as_str())).ok()??;
+        Some(Attachment::read(&run).ok()??.attached.container.cgroup_id)
+    }));
+    slots.retain(|(_, cgroup)| !used.contains(cgroup));
+    for (slot, _) in slots {
+        probes.release(slot)?;
+        swept.released += 1;
+    }
+    probes.reclaim(&probes_lock(settings))?;
+    Ok(())
+}

@@ -1,0 +1,205 @@
+use super::settings::{OnError, Settings, When};
+use super::written::Written;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const DOCUMENTED: &str = include_str!("../../config/buildwarden.toml");
+
+fn parse(text: &str) -> Result<Settings, String> {
+    Written::parse(text).map(Settings::from).map_err(|error| error.problem.to_string())
+}
+
+#[test]
+fn the_documented_file_says_the_defaults() {
+    assert_eq!(parse(DOCUMENTED), Ok(Settings::default()));
+}
+
+#[test]
+fn the_documented_file_mentions_every_key() {
+    // serde lists the keys of a table when it meets one that does not exist.
+    for table in ["", "trace", "ring", "directories", "annotations", "keep"] {
+        let text = if table.is_empty() { "?=1" } else { &format!("[{table}]\n?=1") };
+        let text = text.replace('?', "nothing_like_it");
+        let Err(error) = Written::parse(&text) else { panic!("{text} was taken") };
+        let super::Problem::Unknown { expected, .. } = *error.problem else { panic!("{error:?}") };
+        let section = match table {
+            "" => DOCUMENTED.split("\n[").next(),
+            _ => DOCUMENTED.split("\n[").find(|part| part.starts_with(&format!("{table}]"))),
+        };
+        let section = section.unwrap_or_else(|| panic!("[{table}] is missing"));
+        for key in expected {
+            let mentioned = section.lines().any(|line| {
+                line.trim_start_matches("# ").starts_with(&format!("{key} ="))
+                    || DOCUMENTED.contains(&format!("\n[{key}]"))
+            });
+            assert!(mentioned, "[{table}] {key} is not documented");
+        }
+    }
+}
+
+#[test]
+fn a_value_is_taken() {
+    let check = |text: &str, change: fn(&mut Settings)| {
+        let mut want = Settings::default();
+        change(&mut want);
+        assert_eq!(parse(text), Ok(want), "{text}");
+    };
+    check("", |_| {});
+    check("on_error = 'deny'", |s| s.on_error = OnError::Deny);
+    check("redaction = false", |s| s.redaction = false);
+    check("recipes = ['/etc/r.toml']", |s| s.recipes = vec![PathBuf::from("/etc/r.toml")]);
+    check("trace.when = 'annotated'\ntrace.sandboxes = true", |s| {
+        s.when = When::Annotated;
+        s.sandboxes = true;
+    });
+    check("trace.when = 'never'", |s| s.when = When::Never);
+    check("ring.size = 65536", |s| s.ring_bytes = 64 << 10);
+    check("ring.size = '256KiB'", |s| s.ring_bytes = 256 << 10);
+    check("ring.size = '64 MiB'", |s| s.ring_bytes = 64 << 20);
+    check("ring.pool = 0", |s| s.pool = 0);
+    check("directories.run = '/a/b/'", |s| s.run_dir = PathBuf::from("/a/b"));
+    check("[annotations]\non-error = 'ignore'", |s| s.honour.on_error = false);
+    check("[annotations]\ntrace = 'ignore'\njob = 'ignore'", |s| {
+        s.honour.trace = false;
+        s.honour.job = false;
+    });
+    check("keep = { execs = false, group = 'ci' }", |s| {
+        s.keep_execs = false;
+        s.group = Some("ci".to_owned());
+    });
+}
+
+#[test]
+fn a_mistake_is_told_with_its_line() {
+    let cases = [
+        (
+            "\n\n[rnig]\nsize = 1",
+            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `annotations` or `keep`",
+        ),
+        (
+            "[ring]\nsize = '1MiB'\npools = 3",
+            "line 3: unknown key `pools` (did you mean `pool`?), expected `size` or `pool`",
+        ),
+        ("[keep]\n\"a\\u001b`\" = 1", "line 2: unknown key `a\\x1b``, expected `execs` or `group`"),
+        (
+            "[annotations]\non_error = 'ignore'",
+            "line 2: unknown key `on_error` (did you mean `on-error`?), expected `trace`, `job` or `on-error`",
+        ),
+        (
+            "on_error = 'denied'",
+            "line 1: unknown value `denied` (did you mean `deny`?), expected `allow` or `deny`",
+        ),
+        (
+            "trace.when = 'sometimes'",
+            "line 1: unknown value `sometimes`, expected `always`, `annotated` or `never`",
+        ),
+        (
+            "ring.size = 3000000",
+            "line 1 (`ring.size = 3000000`): a ring of 3000000 bytes does not exist, expected a power of two from 64KiB to 64MiB; the nearest is 2MiB",
+        ),
+        (
+            "ring.size = '1GiB'",
+            "line 1 (`ring.size = '1GiB'`): invalid value: string \"1GiB\", expected a size, as in `1048576`, \"256KiB\" or \"1MiB\"",
+        ),
+        (
+            "ring.size = 1",
+            "line 1 (`ring.size = 1`): a ring of 1 bytes does not exist, expected a power of two from 64KiB to 64MiB; the nearest is 64KiB",
+        ),
+        (
+            "ring.size = '99999999999999999999MiB'",
+            "line 1 (`ring.size = '99999999999999999999MiB'`): invalid value: string \"99999999999999999999MiB\", expected a size, as in `1048576`, \"256KiB\" or \"1MiB\"",
+        ),
+        (
+            "ring.size = -1",
+            "line 1 (`ring.size = -1`): invalid value: integer `-1`, expected a size, as in `1048576`, \"256KiB\" or \"1MiB\"",
+        ),
+        (
+            "ring.pool = 257",
+            "line 1 (`ring.pool = 257`): a pool of 257 rings does not exist, expected 0 to 256",
+        ),
+        (
+            "redaction = 'yes'",
+            "line 1 (`redaction = 'yes'`): invalid type: string \"yes\", expected a boolean",
+        ),
+        (
+            "directories.run = 'run'",
+            "line 1 (`directories.run = 'run'`): the path is relative, expected one that begins with `/`",
+        ),
+        (
+            "directories.run = '/run/../etc'",
+            "line 1 (`directories.run = '/run/../etc'`): the path holds `..` or NUL, expected a plain absolute path",
+        ),
+        (
+            "directories.state = '/'",
+            "line 1 (`directories.state = '/'`): the path is the root, expected a place of Buildwarden's own",
+        ),
+        (
+            "keep.group = ''",
+            "line 1 (`keep.group = ''`): this is no group's name, expected one as in /etc/group",
+        ),
+        ("\non_error", "line 2 (`on_error`): key with no value, expected `=`"),
+        ("on_error = 'deny'\non_error = 'deny'", "line 2 (`on_error = 'deny'`): duplicate key"),
+    ];
+    for (text, want) in cases {
+        assert_eq!(parse(text), Err(want.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn on_error_survives_a_mistake_elsewhere() {
+    let cases = [
+        ("on_error = 'deny'\nringg = 1", OnError::Deny),
+        ("on_error = 'deny'\n[ring\nsize =", OnError::Deny),
+        ("ring.pool = -1\non_error = 'deny'", OnError::Deny),
+        ("on_error = 'allow'\nringg = 1", OnError::Allow),
+        ("ringg = 1", OnError::Allow),
+    ];
+    for (text, want) in cases {
+        let Err(error) = Written::parse(text) else { panic!("{text} was taken") };
+        assert_eq!(error.on_error, want, "{text}");
+    }
+}
+
+#[test]
+fn no_bytes_make_the_parser_panic() {
+    // Every prefix of a valid file, then that prefix with each of a few bytes after it.
+    for end in (0..DOCUMENTED.len()).filter(|end| DOCUMENTED.is_char_boundary(*end)).step_by(7) {
+        let head = &DOCUMENTED[..end];
+        for tail in ["", "\0", "[", "[[", "=", "\"\"\"", "é", "{", "9".repeat(40).as_str()] {
+            let _ = parse(&format!("{head}{tail}"));
+        }
+    }
+    let _ = parse(&"[".repeat(100_000));
+    let _ = parse(&format!("a = {}", "{a=".repeat(100_000)));
+    let _ = parse(&format!("{} = 1", "a.".repeat(100_000)));
+    let _ = parse(&format!("{} = 1", "a".repeat(1 << 20)));
+}
+
+#[test]
+fn a_file_is_loaded() {
+    let check = |bytes: &[u8], want: Result<OnError, &str>| {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(bytes).expect("written");
+        let got = Settings::load(Some(file.path())).map(|settings| settings.on_error);
+        let want = want.map_err(|want| format!("configuration {}: {want}", file.path().display()));
+        assert_eq!(got.map_err(|error| error.to_string()), want);
+    };
+    check(b"on_error = 'deny'", Ok(OnError::Deny));
+    check(b"\n\n\xff", Err("line 3: not UTF-8; save the file as UTF-8"));
+    check(
+        &vec![b'\n'; (1 << 20) + 1],
+        Err("longer than 1048576 bytes; this is not a configuration file"),
+    );
+    check(&vec![b'\n'; 1 << 20], Ok(OnError::Allow));
+}
+
+#[test]
+fn a_file_that_was_named_must_exist() {
+    let error = Settings::load(Some(Path::new("/nonexistent/buildwarden.toml")))
+        .expect_err("a missing file")
+        .to_string();
+    assert!(
+        error.starts_with("configuration /nonexistent/buildwarden.toml: No such file"),
+        "{error}"
+    );
+}

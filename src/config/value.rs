@@ -1,0 +1,152 @@
+//! Values that check themselves as they are read, so that an error knows its line.
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+/// Size of one container's ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RingSize(pub(super) u32);
+
+impl RingSize {
+    const MIN: u64 = 64 << 10;
+    const MAX: u64 = 64 << 20;
+
+    /// The kernel takes rings of a power of two of whole pages; under 64 KiB one
+    /// long argv would not fit, over 64 MiB a few containers would eat the host.
+    fn from_bytes(bytes: u64) -> Result<Self, String> {
+        if bytes.is_power_of_two() && (Self::MIN..=Self::MAX).contains(&bytes) {
+            return Ok(RingSize(bytes as u32));
+        }
+        Err(format!(
+            "a ring of {bytes} bytes does not exist, expected a power of two from {} to {}; the nearest is {}",
+            Bytes(Self::MIN),
+            Bytes(Self::MAX),
+            Bytes(Self::nearest(bytes))
+        ))
+    }
+
+    fn nearest(bytes: u64) -> u64 {
+        let bytes = bytes.clamp(Self::MIN, Self::MAX);
+        let above = bytes.next_power_of_two();
+        let below = above / 2;
+        if bytes - below < above - bytes { below } else { above }
+    }
+}
+
+impl<'de> Deserialize<'de> for RingSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+        impl Visitor<'_> for SizeVisitor {
+            type Value = RingSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size, as in `1048576`, \"256KiB\" or \"1MiB\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<RingSize, E> {
+                RingSize::from_bytes(bytes).map_err(E::custom)
+            }
+
+            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<RingSize, E> {
+                let bytes = u64::try_from(bytes)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))?;
+                self.visit_u64(bytes)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RingSize, E> {
+                match parse_bytes(text) {
+                    Some(bytes) => self.visit_u64(bytes),
+                    None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+/// `256KiB`, `1 MiB`, `65536B`, `65536`.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A number of bytes in its largest whole unit.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
+            bytes if bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
+            bytes => write!(f, "{bytes}B"),
+        }
+    }
+}
+
+/// How many rings are kept ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "i64")]
+pub(super) struct Pool(pub(super) u32);
+
+impl Pool {
+    const MAX: u32 = 256;
+}
+
+impl TryFrom<i64> for Pool {
+    type Error = String;
+
+    fn try_from(rings: i64) -> Result<Self, String> {
+        u32::try_from(rings).ok().filter(|rings| *rings <= Self::MAX).map(Pool).ok_or_else(|| {
+            format!("a pool of {rings} rings does not exist, expected 0 to {}", Self::MAX)
+        })
+    }
+}
+
+/// A path that does not depend on who reads it and leads where it says.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct AbsolutePath(pub(super) PathBuf);
+
+impl TryFrom<String> for AbsolutePath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let path = Path::new(&text);
+        // The hook's working directory is the container's bundle.
+        if !path.is_absolute() {
+            return Err("the path is relative, expected one that begins with `/`".to_owned());
+        }
+        if text.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
+            return Err("the path holds `..` or NUL, expected a plain absolute path".to_owned());
+        }
+        if path.parent().is_none() {
+            return Err("the path is the root, expected a place of Buildwarden's own".to_owned());
+        }
+        Ok(AbsolutePath(path.components().collect()))
+    }
+}
+
+/// The name of a group.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct GroupName(pub(super) String);
+
+impl TryFrom<String> for GroupName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // What separates the fields and lines of /etc/group cannot be in a name.
+        if text.is_empty() || text.contains([':', ',', '\n', '\0']) {
+            return Err("this is no group's name, expected one as in /etc/group".to_owned());
+        }
+        Ok(GroupName(text))
+    }
+}

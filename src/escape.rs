@@ -1,0 +1,118 @@
+//! Showing text that a build controls: every character that would not show as
+//! itself is written out, so that it can neither command the terminal nor hide,
+//! move or imitate other text.
+
+use std::borrow::Cow;
+use unicode_width::UnicodeWidthChar;
+
+/// Whether a character does something else than fill cells of the line with a
+/// shape of its own: controls, bidirectional and zero-width characters, blanks
+/// that are not the space, private use.
+pub fn is_hidden(c: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        // Blanks of other widths look like the space between two arguments.
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
+            true
+        }
+        // Soft hyphen, braille blank and Hangul fillers: nothing to see, though some are given a width.
+        '\u{ad}' | '\u{2800}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' => true,
+        // Line and paragraph separators, bidirectional controls, invisible operators.
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' => {
+            true
+        }
+        // Interlinear annotation, object replacement; noncharacters.
+        '\u{fff9}'..='\u{fffc}' | '\u{fdd0}'..='\u{fdef}' => true,
+        // Private use shows as whatever the font likes. Tags and more selectors lie between.
+        '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{10ffff}' => true,
+        _ => c as u32 & 0xfffe == 0xfffe || c.is_control() || c.width().is_none_or(|w| w == 0),
+    }
+}
+
+/// Appends `c` as an escape: `\n`, `\x1b`, `\u{202e}`.
+pub fn push_escaped(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if c.is_ascii() => push_byte(out, c as u8),
+        c => out.extend(c.escape_unicode()),
+    }
+}
+
+/// Appends a byte that is no character as `\xff`.
+pub fn push_byte(out: &mut String, byte: u8) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    out.push_str("\\x");
+    out.push(DIGITS[usize::from(byte >> 4)]);
+    out.push(DIGITS[usize::from(byte & 15)]);
+}
+
+/// The text with everything hidden written out, and `\` as `\\` so that what is
+/// written out cannot be mistaken for what was there.
+pub fn visible(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(|c| c == '\\' || is_hidden(c)) => Cow::Borrowed(text),
+        _ => {
+            let mut out = String::with_capacity(bytes.len() + 16);
+            for chunk in bytes.utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    match c {
+                        '\\' => out.push_str("\\\\"),
+                        c if is_hidden(c) => push_escaped(&mut out, c),
+                        c => out.push(c),
+                    }
+                }
+                chunk.invalid().iter().for_each(|byte| push_byte(&mut out, *byte));
+            }
+            Cow::Owned(out)
+        }
+    }
+}
+
+/// Prose of our own that may quote a build's text: as [`visible`], but `\` stays,
+/// because whoever wrote the prose has written out what it quotes.
+pub fn prose(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) { push_escaped(&mut out, c) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_stays_hidden() {
+        let cases: [(&[u8], &str); 14] = [
+            (b"", ""),
+            (b"curl -s", "curl -s"),
+            ("größe 日本 🦀".as_bytes(), "größe 日本 🦀"),
+            (b"\x1b[2J\x07", "\\x1b[2J\\x07"),
+            (b"a\nb\tc\r", "a\\nb\\tc\\r"),
+            (b"\x7f\0", "\\x7f\\x00"),
+            (b"\\x1b", "\\\\x1b"),
+            (b"\xff\xc3(", "\\xff\\xc3("),
+            ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
+            ("a\u{202e}b\u{2066}".as_bytes(), "a\\u{202e}b\\u{2066}"),
+            ("\u{200b}\u{feff}\u{ad}".as_bytes(), "\\u{200b}\\u{feff}\\u{ad}"),
+            ("a\u{a0}b\u{3000}".as_bytes(), "a\\u{a0}b\\u{3000}"),
+            ("e\u{301}\u{fe0f}".as_bytes(), "e\\u{301}\\u{fe0f}"),
+            ("\u{e0041}\u{f8ff}\u{ffff}".as_bytes(), "\\u{e0041}\\u{f8ff}\\u{ffff}"),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(visible(bytes), want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn prose_keeps_its_backslashes() {
+        assert_eq!(prose("the argument \\x1b\u{202e}"), "the argument \\x1b\\u{202e}");
+    }
+}

@@ -1,0 +1,24 @@
+//! What the OCI runtime specification tells a hook: the state on its standard
+//! input, the bundle's config.json, and, read from both, who the container is.
+
+mod bundle;
+mod error;
+mod id;
+mod identity;
+mod state;
+
+pub use bundle::Bundle;
+pub use error::OciError;
+pub use id::ContainerId;
+pub use identity::{Identity, job_from_environment};
+pub use state::State;
+
+/// Annotations that a container may carry for us.
+pub mod annotation {
+    /// `true` or `false`: whether the container is traced.
+    pub const TRACE: &str = "dev.buildwarden.trace";
+    /// The id of the CI job it belongs to.
+    pub const JOB: &str = "dev.buildwarden.job";
+    /// `allow` or `deny`: what happens when it cannot be traced.
+    pub const ON_ERROR: &str = "dev.buildwarden.on-error";
+}

@@ -1,0 +1,12 @@
+//! The exit report: a model, and one renderer a file over it. Pure: no clock, no
+//! file, no environment.
+
+mod bytes;
+pub mod json;
+pub mod model;
+mod time;
+mod verdict;
+
+pub use bytes::Bytes;
+pub use time::Time;
+pub use verdict::verdict;

@@ -1,0 +1,135 @@
+//! The collector's end of a scope: its ring, its counters, its spill buffers.
+
+use super::{
+    ProbeSet, TraceError,
+    mapping::Mapping,
+    ring::{Position, Ring},
+    slots::{Counters, HostFacts, SPILL_SIZE, SPILLS, SlotId, SlotTable},
+};
+use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::atomic::Ordering,
+};
+
+/// What drains one scope. Made with privileges, used without.
+#[derive(Debug)]
+pub struct Drain {
+    slot: SlotId,
+    ring: Ring,
+    counters: SlotTable,
+    host: HostFacts,
+    spill_map: OwnedFd,
+    /// Held so that the programs stay attached whatever becomes of the pins.
+    links: Vec<Link>,
+}
+
+impl Drain {
+    /// Opens the ring and counters of `slot`.
+    ///
+    /// # Errors
+    /// When the slot has no ring, or the kernel refuses.
+    pub fn open(probes: &ProbeSet, slot: SlotId) -> Result<Drain, TraceError> {
+        let mapped = |e: nix::Error| TraceError::bpf("map the ring", e);
+        let id = probes
+            .map("rings")?
+            .lookup(&slot.0.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|e| TraceError::bpf("look up the ring", e))?
+            .and_then(|id| id.try_into().ok())
+            .map(u32::from_ne_bytes)
+            .ok_or_else(|| {
+                TraceError::Unknown(probes.slots.get(slot).cgroup.load(Ordering::Acquire))
+            })?;
+        let ring = MapHandle::from_map_id(id).map_err(|e| TraceError::bpf("open the ring", e))?;
+        let size = ring.max_entries() as usize;
+        let ring = owned(&ring)?;
+        Ok(Drain {
+            slot,
+            ring: Ring::new(ring, size).map_err(mapped)?,
+            counters: SlotTable::page_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
+            host: HostFacts::new(probes.map("host")?.as_fd()).map_err(mapped)?,
+            spill_map: owned(&probes.map("spills")?)?,
+            links: probes.links()?,
+        })
+    }
+
+    /// The slot it drains.
+    pub fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// Readable when there are records: wait on it edge-triggered.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+
+    /// Data bytes the ring holds.
+    pub fn ring_bytes(&self) -> u64 {
+        self.ring.size()
+    }
+
+    /// What the kernel counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters.counters(self.slot)
+    }
+
+    /// Whether both programs are still attached.
+    pub fn programs_attached(&self) -> bool {
+        !self.links.is_empty() && self.links.iter().all(|link| link.info().is_ok())
+    }
+
+    /// Visits up to about `limit` bytes of records that were not committed yet, in
+    /// the order in which they were written. `None` when there is none.
+    pub fn read(&self, limit: u64, visit: impl FnMut(&[u8])) -> Option<Position> {
+        self.ring.read(limit, visit)
+    }
+
+    /// Gives records back to the kernel, which may overwrite them now.
+    pub fn commit(&self, position: Position) {
+        self.ring.commit(position);
+    }
+
+    /// The first `len` bytes that lie in spill buffers, one after the other; fewer
+    /// where the buffers are no longer ours.
+    ///
+    /// # Errors
+    /// When the buffers cannot be mapped.
+    pub fn spilled(
+        &self,
+        buffers: impl Iterator<Item = usize>,
+        len: usize,
+    ) -> Result<Vec<u8>, TraceError> {
+        // Mapped for this one use: most builds never need it.
+        let mapping = Mapping::new(&self.spill_map, SPILLS * SPILL_SIZE, 0, false)
+            .map_err(|e| TraceError::bpf("map the spill buffers", e))?;
+        let mut bytes = Vec::with_capacity(len.min(SPILLS * SPILL_SIZE));
+        for index in buffers {
+            let part = (len - bytes.len()).min(SPILL_SIZE);
+            if !self.owns(index) || part == 0 {
+                break;
+            }
+            let base = mapping.at(index * SPILL_SIZE, part);
+            // SAFETY: mapped, as `at` checked; the kernel does not write to a
+            // buffer until its owner has freed it.
+            bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(base.as_ptr(), part) });
+        }
+        Ok(bytes)
+    }
+
+    /// Gives spill buffers back to the kernel.
+    pub fn free_spilled(&self, buffers: impl Iterator<Item = usize>) {
+        for index in buffers {
+            if let Some(spill) = self.host.get().spills.get(index) {
+                spill.free(self.slot);
+            }
+        }
+    }
+
+    fn owns(&self, index: usize) -> bool {
+        self.host.get().spills.get(index).is_some_and(|spill| spill.belongs_to(self.slot))
+    }
+}
+
+fn owned(map: &MapHandle) -> Result<OwnedFd, TraceError> {
+    map.as_fd().try_clone_to_owned().map_err(|e| TraceError::bpf("duplicate a map's descriptor", e))
+}

@@ -1,0 +1,441 @@
+//! The probe set: loaded once a host, pinned, found again by every hook.
+
+use super::{
+    OBJECT, TraceError,
+    slots::{DEPTHS, HostFacts, NAME_LEN, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
+};
+use libbpf_rs::{
+    Link, MapCore as _, MapFlags, MapHandle, MapType, ObjectBuilder,
+    libbpf_sys::bpf_map_create_opts,
+};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    mount::{MsFlags, mount},
+    sys::{stat::Mode, statfs},
+};
+use std::{
+    fs::{DirBuilder, File},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
+
+/// Where a scope lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeKey {
+    /// Inode number of the cgroup's directory.
+    pub cgroup: u64,
+    /// Its depth below the root of the cgroup v2 tree; the root's children have 1.
+    pub depth: u32,
+    /// Inode number of the pid namespace, where the container has its own.
+    pub pid_namespace: Option<u32>,
+}
+
+/// How a probe set is set up, from the configuration.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// Where the BPF file system is, or is to be mounted.
+    pub bpffs: &'a Path,
+    /// A file whose lock loading is serialised by.
+    pub lock: &'a Path,
+    /// The base names of listed tools; asked for only when the probe set is loaded.
+    pub names: &'a dyn Fn() -> Vec<String>,
+}
+
+/// The pinned programs and maps.
+#[derive(Debug)]
+pub struct ProbeSet {
+    dir: PathBuf,
+    pub(super) slots: SlotTable,
+    pub(super) host: HostFacts,
+}
+
+/// The directory that this binary's probe set is pinned in.
+pub fn pin_directory(bpffs: &Path) -> PathBuf {
+    bpffs.join("buildwarden").join(env!("BUILDWARDEN_ABI"))
+}
+
+impl ProbeSet {
+    /// Opens the pinned probe set; `None` when it is not loaded.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn open(bpffs: &Path) -> Result<Option<ProbeSet>, TraceError> {
+        let dir = pin_directory(bpffs);
+        if !dir.join("slots").exists() {
+            return Ok(None);
+        }
+        let slots = open_map(&dir, "slots")?;
+        let slots = SlotTable::all(slots.as_fd()).map_err(|e| TraceError::bpf("map slots", e))?;
+        let host = open_map(&dir, "host")?;
+        let host = HostFacts::new(host.as_fd()).map_err(|e| TraceError::bpf("map host", e))?;
+        Ok(Some(ProbeSet { dir, slots, host }))
+    }
+
+    /// Opens the probe set, loading and pinning it first where it is not there:
+    /// once a host, whoever comes first.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or a directory cannot be made.
+    pub fn open_or_load(setup: &Setup<'_>) -> Result<ProbeSet, TraceError> {
+        if let Some(open) = ProbeSet::open(setup.bpffs)? {
+            return Ok(open);
+        }
+        let _lock = lock(setup.lock)?;
+        // Somebody may have been faster.
+        if let Some(open) = ProbeSet::open(setup.bpffs)? {
+            return Ok(open);
+        }
+        mount_bpffs(setup.bpffs)?;
+        load(setup)?;
+        ProbeSet::open(setup.bpffs)?.ok_or_else(|| TraceError::Bpf {
+            what: format!("open {}", pin_directory(setup.bpffs).display()),
+            reason: "it is gone right after it was pinned".to_owned(),
+        })
+    }
+
+    /// Starts to record a scope. From here the kernel writes every exec in it to
+    /// the slot's ring.
+    ///
+    /// # Errors
+    /// When the scope is recorded already, all slots are in use, or the kernel
+    /// refuses; nothing is left behind then.
+    pub fn register(&self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
+        if key.depth == 0 || key.depth >= DEPTHS {
+            return Err(TraceError::Depth(key.depth));
+        }
+        let id = self.claim(key, ring_bytes)?;
+        self.host.get().depths.fetch_or(1 << key.depth, Ordering::AcqRel);
+        self.insert_keys(key, id).inspect_err(|_| {
+            // The first error is what matters; `release` reports through `gc`.
+            let _ = self.release(id);
+        })?;
+        Ok(id)
+    }
+
+    fn insert_keys(&self, key: &ScopeKey, id: SlotId) -> Result<(), TraceError> {
+        let value = id.0.to_ne_bytes();
+        if let Some(inum) = key.pid_namespace {
+            self.map("pid_namespaces")?
+                .update(&inum.to_ne_bytes(), &value, MapFlags::ANY)
+                .map_err(|e| TraceError::bpf("register the pid namespace", e))?;
+        }
+        self.map("scopes")?.update(&key.cgroup.to_ne_bytes(), &value, MapFlags::NO_EXIST).map_err(
+            |error| match error.kind() {
+                libbpf_rs::ErrorKind::AlreadyExists => TraceError::Registered(key.cgroup),
+                _ => TraceError::bpf("register the cgroup", error),
+            },
+        )
+    }
+
+    /// The slot that records the scope of `cgroup`.
+    pub fn slot_of(&self, cgroup: u64) -> Option<SlotId> {
+        SlotTable::ids().find(|id| {
+            let slot = self.slots.get(*id);
+            slot.state.load(Ordering::Acquire) == TAKEN
+                && slot.cgroup.load(Ordering::Acquire) == cgroup
+        })
+    }
+
+    /// Takes back the slots that a killed filler of the pool has left.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn reclaim(&self, lock_file: &Path) -> Result<(), TraceError> {
+        // No filler is at work while this is held.
+        let _lock = lock(lock_file)?;
+        self.scopes().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
+    }
+
+    /// Every scope that is recorded: its slot and its cgroup id (0 while a ring is
+    /// made for the pool).
+    pub fn scopes(&self) -> impl Iterator<Item = (SlotId, u64)> {
+        SlotTable::ids().filter_map(|id| {
+            let slot = self.slots.get(id);
+            (slot.state.load(Ordering::Acquire) == TAKEN)
+                .then(|| (id, slot.cgroup.load(Ordering::Acquire)))
+        })
+    }
+
+    /// A slot with an empty ring for `key`: one of the pool, or, where that is
+    /// empty, one made now, which waits for an RCU grace period.
+    fn claim(&self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
+        let take = |state| SlotTable::ids().find(|id| self.slots.get(*id).take(state));
+        let (id, vacant) = match take(READY) {
+            Some(id) => (id, false),
+            None => (take(VACANT).ok_or(TraceError::Full(SLOTS))?, true),
+        };
+        // At once: a slot that names its cgroup is found again whoever dies here.
+        let slot = self.slots.get(id);
+        slot.cgroup.store(key.cgroup, Ordering::Release);
+        slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
+        if vacant {
+            self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
+        }
+        Ok(id)
+    }
+
+    /// Makes rings ahead until `target` are ready, so that a hook only claims one.
+    ///
+    /// # Errors
+    /// When the kernel refuses a ring.
+    pub fn fill_pool(
+        &self,
+        target: u32,
+        ring_bytes: u32,
+        lock_file: &Path,
+    ) -> Result<(), TraceError> {
+        let _lock = lock(lock_file)?;
+        let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
+        let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
+        for _ in ready..target as usize {
+            let Some(id) = SlotTable::ids().find(|id| self.slots.get(*id).take(VACANT)) else {
+                return Ok(());
+            };
+            self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
+            self.slots.get(id).state.store(READY, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn insert_ring(&self, id: SlotId, ring_bytes: u32) -> Result<(), TraceError> {
+        let options =
+            bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };
+        let ring = MapHandle::create(MapType::RingBuf, Some("bw_ring"), 0, 0, ring_bytes, &options)
+            .map_err(|e| TraceError::bpf(format!("create a ring of {ring_bytes} bytes"), e))?;
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&ring.as_fd());
+        self.map("rings")?
+            .update(&id.0.to_ne_bytes(), &fd.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|e| TraceError::bpf("insert a ring", e))
+    }
+
+    /// Ends the recording of a slot's scope: first nothing new comes in, then its
+    /// ring goes, then the slot is free. Goes on after an error and gives the first.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the slot then stays taken for `gc`.
+    pub fn release(&self, id: SlotId) -> Result<(), TraceError> {
+        let unregistered = self.unregister(id);
+        self.host.get().spills.iter().for_each(|spill| spill.free(id));
+        let rings = self.map("rings").and_then(|rings| {
+            // Waits for an RCU grace period: no program is in the slot afterwards.
+            match rings.delete(&id.0.to_ne_bytes()) {
+                Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
+                    Err(TraceError::bpf("remove a ring", error))
+                }
+                _ => Ok(()),
+            }
+        });
+        let numbers = self.map("numbers").and_then(|numbers| {
+            let zero = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().unwrap_or(1)];
+            numbers
+                .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
+                .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
+        });
+        unregistered.and(rings).and(numbers)?;
+        self.vacate(id);
+        Ok(())
+    }
+
+    /// Stops the recording of a slot's scope; its ring can still be drained.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn unregister(&self, id: SlotId) -> Result<(), TraceError> {
+        let slot = self.slots.get(id);
+        let cgroup = slot.cgroup.load(Ordering::Acquire);
+        let inum = slot.pid_namespace.load(Ordering::Acquire);
+        let scopes = self.remove_key("scopes", &cgroup.to_ne_bytes(), id);
+        let namespaces = match inum {
+            0 => Ok(()),
+            inum => self.remove_key("pid_namespaces", &inum.to_ne_bytes(), id),
+        };
+        scopes.and(namespaces)
+    }
+
+    /// Deletes `key`, if it still names slot `id`: inode numbers are used again.
+    fn remove_key(&self, map: &str, key: &[u8], id: SlotId) -> Result<(), TraceError> {
+        let failed = |e| TraceError::bpf(format!("remove a key of {map}"), e);
+        let map = self.map(map)?;
+        let value = map.lookup(key, MapFlags::ANY).map_err(failed)?;
+        if value.as_deref() == Some(&id.0.to_ne_bytes()) {
+            map.delete(key).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn vacate(&self, id: SlotId) {
+        let slot = self.slots.get(id);
+        slot.clear();
+        slot.state.store(VACANT, Ordering::Release);
+    }
+
+    /// Opens one of the pinned maps.
+    pub(super) fn map(&self, name: &str) -> Result<MapHandle, TraceError> {
+        open_map(&self.dir, name)
+    }
+
+    /// Opens the links that keep the programs attached. While they are held, the
+    /// programs stay attached even if somebody removes the pins.
+    ///
+    /// # Errors
+    /// When a pin is gone.
+    pub(super) fn links(&self) -> Result<Vec<Link>, TraceError> {
+        PROGRAMS
+            .iter()
+            .map(|name| {
+                let path = self.dir.join(format!("link_{name}"));
+                Link::open(&path).map_err(|e| TraceError::bpf(format!("open {path:?}"), e))
+            })
+            .collect()
+    }
+
+    /// Adds base names whose exec the collector is to see at once.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_names<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<(), TraceError> {
+        let map = self.map("names")?;
+        for name in names {
+            map.update(&name_key(name), &1_u32.to_ne_bytes(), MapFlags::ANY)
+                .map_err(|e| TraceError::bpf(format!("list {name:?}"), e))?;
+        }
+        Ok(())
+    }
+}
+
+/// The programs, by the names of their functions.
+const PROGRAMS: [&str; 2] = ["on_exec", "on_exit"];
+
+/// A name as the kernel side compares it: cut like `task_struct.comm`.
+fn name_key(name: &str) -> [u8; NAME_LEN] {
+    let mut key = [0; NAME_LEN];
+    for (to, from) in key[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    key
+}
+
+fn open_map(dir: &Path, name: &str) -> Result<MapHandle, TraceError> {
+    let path = dir.join(name);
+    MapHandle::from_pinned_path(&path).map_err(|e| TraceError::bpf(format!("open {path:?}"), e))
+}
+
+/// Loads the object, attaches its programs and pins everything; the directory
+/// appears under its name only when it is complete.
+fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
+    let failed = |what: &'static str| move |e: libbpf_rs::Error| TraceError::bpf(what, e);
+    let dir = pin_directory(setup.bpffs);
+    // No dot: the BPF file system refuses names with one.
+    let staging = dir.with_file_name(concat!(env!("BUILDWARDEN_ABI"), "-loading"));
+    make_directory(dir.parent().unwrap_or(setup.bpffs))?;
+    // What a loader that was killed has left.
+    if staging.exists() {
+        std::fs::remove_dir_all(&staging).map_err(|e| directory(&staging, "remove", &e))?;
+    }
+    make_directory(&staging)?;
+
+    let mut object = ObjectBuilder::default()
+        .open_memory(OBJECT)
+        .and_then(|open| open.load())
+        .map_err(failed("load the probe set"))?;
+    for mut map in object.maps_mut() {
+        let path = staging.join(map.name());
+        map.pin(&path).map_err(failed("pin a map"))?;
+    }
+    let names = open_map(&staging, "names")?;
+    for name in (setup.names)() {
+        names
+            .update(&name_key(&name), &1_u32.to_ne_bytes(), MapFlags::ANY)
+            .map_err(failed("list a tool"))?;
+    }
+    for program in object.progs_mut() {
+        let mut link = program.attach().map_err(failed("attach a program"))?;
+        let path = staging.join(format!("link_{}", program.name().to_string_lossy()));
+        link.pin(&path).map_err(failed("pin a link"))?;
+    }
+    std::fs::rename(&staging, &dir).map_err(|e| directory(&dir, "rename to", &e))
+}
+
+/// Unloads every probe set under `bpffs` that records nothing, this binary's and
+/// older ones; returns how many were removed. The caller holds no scope.
+///
+/// # Errors
+/// When a pin cannot be removed.
+pub fn unload(bpffs: &Path, lock_file: &Path) -> Result<usize, TraceError> {
+    let root = bpffs.join("buildwarden");
+    let Ok(entries) = std::fs::read_dir(&root) else { return Ok(0) };
+    let _lock = lock(lock_file)?;
+    let mut removed = 0;
+    for entry in entries.flatten() {
+        let dir = entry.path();
+        if is_in_use(&dir) {
+            continue;
+        }
+        std::fs::remove_dir_all(&dir).map_err(|e| directory(&dir, "remove", &e))?;
+        removed += 1;
+    }
+    // Fails when something is left in it, and then rightly.
+    let _ = std::fs::remove_dir(&root);
+    Ok(removed)
+}
+
+/// Whether a probe set of any version has scopes: all keep them in a plain map.
+fn is_in_use(dir: &Path) -> bool {
+    open_map(dir, "scopes").is_ok_and(|scopes| scopes.keys().next().is_some())
+}
+
+/// Takes the lock that loading and unloading are serialised by.
+pub(super) fn lock(path: &Path) -> Result<Flock<File>, TraceError> {
+    if let Some(parent) = path.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(parent)
+            .map_err(|e| directory(parent, "create", &e))?;
+    }
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| directory(path, "open the lock", &e))?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| TraceError::Directory {
+        path: path.to_owned(),
+        what: "lock",
+        source,
+    })
+}
+
+/// Mounts the BPF file system where none is.
+fn mount_bpffs(path: &Path) -> Result<(), TraceError> {
+    let failed = |what, source| TraceError::Directory { path: path.to_owned(), what, source };
+    let kind = statfs::statfs(path)
+        .map_err(|e| failed("look at the directory for the BPF file system", e))?;
+    if kind.filesystem_type() == statfs::BPF_FS_MAGIC {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("bpf"), path, Some("bpf"), flags, Some("mode=0700"))
+        .map_err(|e| failed("mount the BPF file system", e))
+}
+
+fn make_directory(path: &Path) -> Result<(), TraceError> {
+    match nix::unistd::mkdir(path, Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(source) => Err(TraceError::Directory { path: path.to_owned(), what: "create", source }),
+    }
+}
+
+fn directory(path: &Path, what: &'static str, error: &std::io::Error) -> TraceError {
+    TraceError::Directory {
+        path: path.to_owned(),
+        what,
+        source: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+    }
+}

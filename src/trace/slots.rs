@@ -1,0 +1,224 @@
+//! The slots: `struct bw_slot` and `struct bw_host` of `bpf/record.h`, shared
+//! with the kernel side by mapping.
+
+use super::mapping::{Mapping, page_size};
+use std::{
+    os::fd::AsFd,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// `BW_SLOTS`: scopes that can live at once.
+pub(super) const SLOTS: u32 = 2048;
+/// `BW_DEPTHS`: cgroup depths a scope can lie at.
+pub(super) const DEPTHS: u32 = 64;
+/// `BW_SPILLS`: buffers for an argv that is too long for a record.
+pub(super) const SPILLS: usize = 4;
+/// `BW_SPILL_SIZE`, bytes.
+pub(super) const SPILL_SIZE: usize = 2 << 20;
+/// `BW_NAME_LEN`: bytes of a tool's name that the kernel compares, with a NUL.
+pub(super) const NAME_LEN: usize = 16;
+
+/// Which slot of the probe set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotId(pub(super) u32);
+
+/// No ring is in it.
+pub(super) const VACANT: u32 = 0;
+/// A ring is in it and nobody uses it.
+pub(super) const READY: u32 = 1;
+/// It belongs to a scope, or to somebody who is setting it up or taking it down.
+pub(super) const TAKEN: u32 = 2;
+
+/// `struct bw_slot`.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) state: AtomicU32,
+    pub(super) pid_namespace: AtomicU32,
+    pub(super) cgroup: AtomicU64,
+    pub(super) execs: AtomicU64,
+    pub(super) lost_execs: AtomicU64,
+    pub(super) exits: AtomicU64,
+    pub(super) lost_exits: AtomicU64,
+    pub(super) truncated: AtomicU64,
+    pub(super) urgent: AtomicU64,
+}
+
+impl Slot {
+    /// Takes the slot when it is in `state`; exactly one caller succeeds.
+    pub(super) fn take(&self, state: u32) -> bool {
+        self.state.compare_exchange(state, TAKEN, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Forgets the scope it belonged to.
+    pub(super) fn clear(&self) {
+        self.pid_namespace.store(0, Ordering::Relaxed);
+        for counter in [
+            &self.cgroup,
+            &self.execs,
+            &self.lost_execs,
+            &self.exits,
+            &self.lost_exits,
+            &self.truncated,
+            &self.urgent,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the kernel counted in a scope so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Execs seen, delivered or lost.
+    pub execs: u64,
+    /// Execs that did not fit into the ring.
+    pub lost_execs: u64,
+    /// Exits seen.
+    pub exits: u64,
+    /// Exits that did not fit into the ring.
+    pub lost_exits: u64,
+    /// Execs whose argv was cut.
+    pub truncated: u64,
+    /// Execs of listed tools: when this changes, draining must not wait.
+    pub urgent: u64,
+}
+
+/// All slots, or the page that holds one.
+#[derive(Debug)]
+pub(super) struct SlotTable {
+    mapping: Mapping,
+    first: u32,
+}
+
+impl SlotTable {
+    /// Maps all slots.
+    pub(super) fn all(map: impl AsFd) -> nix::Result<SlotTable> {
+        let mapping = Mapping::new(map, SLOTS as usize * size_of::<Slot>(), 0, true)?;
+        Ok(SlotTable { mapping, first: 0 })
+    }
+
+    /// Maps only the page that `id` lies in, not to be written.
+    pub(super) fn page_of(map: impl AsFd, id: SlotId) -> nix::Result<SlotTable> {
+        let a_page = page_size() / size_of::<Slot>();
+        let page = id.0 as usize / a_page;
+        let mapping = Mapping::new(map, page_size(), page * page_size(), false)?;
+        Ok(SlotTable { mapping, first: (page * a_page) as u32 })
+    }
+
+    /// The slot `id`.
+    pub(super) fn get(&self, id: SlotId) -> &Slot {
+        let offset = (id.0 - self.first) as usize * size_of::<Slot>();
+        let slot: NonNull<Slot> = self.mapping.at(offset, size_of::<Slot>()).cast();
+        // SAFETY: inside the mapping and aligned (64 bytes from a page's start);
+        // all fields are atomics, for which any bytes are a value.
+        unsafe { slot.as_ref() }
+    }
+
+    /// Every slot id.
+    pub(super) fn ids() -> impl Iterator<Item = SlotId> {
+        (0..SLOTS).map(SlotId)
+    }
+
+    /// The counters of `id`.
+    pub(super) fn counters(&self, id: SlotId) -> Counters {
+        let slot = self.get(id);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        Counters {
+            execs: read(&slot.execs),
+            lost_execs: read(&slot.lost_execs),
+            exits: read(&slot.exits),
+            lost_exits: read(&slot.lost_exits),
+            truncated: read(&slot.truncated),
+            urgent: read(&slot.urgent),
+        }
+    }
+}
+
+/// `struct bw_spill`.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Spill {
+    claims: AtomicU32,
+    owner: AtomicU32,
+}
+
+impl Spill {
+    /// Whether it is `id`'s.
+    pub(super) fn belongs_to(&self, id: SlotId) -> bool {
+        self.owner.load(Ordering::Acquire) == id.0 + 1
+    }
+
+    /// Gives it back to the kernel, if it is `id`'s.
+    pub(super) fn free(&self, id: SlotId) {
+        let owner = &self.owner;
+        if owner.compare_exchange(id.0 + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.claims.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// `struct bw_host`.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Host {
+    /// Bit d: some scope lies, or lay, at cgroup depth d.
+    pub(super) depths: AtomicU64,
+    /// The buffers for a long argv.
+    pub(super) spills: [Spill; SPILLS],
+}
+
+/// The probe set's `struct bw_host`.
+#[derive(Debug)]
+pub(super) struct HostFacts(Mapping);
+
+impl HostFacts {
+    pub(super) fn new(map: impl AsFd) -> nix::Result<HostFacts> {
+        Mapping::new(map, size_of::<Host>(), 0, true).map(HostFacts)
+    }
+
+    pub(super) fn get(&self) -> &Host {
+        let host: NonNull<Host> = self.0.at(0, size_of::<Host>()).cast();
+        // SAFETY: at the start of a page; all fields are atomics.
+        unsafe { host.as_ref() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf_layout::check;
+    use std::mem::offset_of;
+
+    #[test]
+    fn layout_is_that_of_record_h() {
+        check(
+            "bw_slot",
+            size_of::<Slot>(),
+            &[
+                ("state", offset_of!(Slot, state)),
+                ("pid_namespace", offset_of!(Slot, pid_namespace)),
+                ("cgroup", offset_of!(Slot, cgroup)),
+                ("execs", offset_of!(Slot, execs)),
+                ("lost_execs", offset_of!(Slot, lost_execs)),
+                ("exits", offset_of!(Slot, exits)),
+                ("lost_exits", offset_of!(Slot, lost_exits)),
+                ("truncated", offset_of!(Slot, truncated)),
+                ("urgent", offset_of!(Slot, urgent)),
+            ],
+        );
+        check(
+            "bw_spill",
+            size_of::<Spill>(),
+            &[("claims", offset_of!(Spill, claims)), ("owner", offset_of!(Spill, owner))],
+        );
+        check(
+            "bw_host",
+            size_of::<Host>(),
+            &[("depths", offset_of!(Host, depths)), ("spills", offset_of!(Host, spills))],
+        );
+        check("spill", SPILL_SIZE, &[]);
+        check("name", NAME_LEN, &[]);
+    }
+}
