@@ -1,12 +1,14 @@
 //! The command line: one verb, one file. A verb reads its arguments, enters the
 //! room that does the work, and maps what came back to an [`Exit`].
 
+mod check;
 mod collect;
 mod doctor;
 mod exit;
 mod fail_on;
 mod gc;
 mod hook;
+mod recipe;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +32,8 @@ enum Verb {
     Hook(hook::Args),
     Collect(collect::Args),
     Run(run::Args),
+    Check(check::Args),
+    Recipe(recipe::Args),
     Doctor(doctor::Args),
     Gc(gc::Args),
 }
@@ -42,6 +46,8 @@ pub fn main() -> ExitCode {
         Verb::Hook(args) => hook::run(args, config),
         Verb::Collect(args) => collect::run(args, config),
         Verb::Run(args) => run::run(args, config),
+        Verb::Check(args) => check::run(args),
+        Verb::Recipe(args) => recipe::run(args),
         Verb::Doctor(args) => doctor::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
     };
