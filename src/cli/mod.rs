@@ -7,7 +7,12 @@ mod exit;
 mod fail_on;
 mod gc;
 mod hook;
+mod list;
+mod manual;
+mod report;
 mod run;
+mod terminal;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -30,8 +35,13 @@ enum Verb {
     Hook(hook::Args),
     Collect(collect::Args),
     Run(run::Args),
+    List(list::Args),
+    Watch(watch::Args),
+    Report(report::Args),
     Doctor(doctor::Args),
     Gc(gc::Args),
+    Man(manual::ManArgs),
+    Completions(manual::CompletionsArgs),
 }
 
 /// Runs the program: `argv` to an exit code. Never panics on a broken pipe.
@@ -42,8 +52,13 @@ pub fn main() -> ExitCode {
         Verb::Hook(args) => hook::run(args, config),
         Verb::Collect(args) => collect::run(args, config),
         Verb::Run(args) => run::run(args, config),
+        Verb::List(args) => list::run(args, config),
+        Verb::Watch(args) => watch::run(args, config),
+        Verb::Report(args) => report::run(args, config),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Gc(args) => gc::run(args, config),
+        Verb::Man(args) => manual::man(args),
+        Verb::Completions(args) => manual::completions(args),
     };
     match result {
         Ok(exit) => exit.into(),

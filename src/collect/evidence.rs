@@ -67,10 +67,11 @@ impl Context<'_> {
     /// The `n`th finding.
     pub(super) fn finding(&self, n: u64, exec: &Exec<'_>, found: &detect::Finding) -> Finding {
         let mut addresses: Vec<model::Address> = found.addresses.iter().map(address).collect();
-        let argv = self.argv(exec, &mut addresses);
+        let (argv, argv_omitted) = self.argv(exec, &mut addresses);
         Finding {
             n,
             recipe: found.recipe.clone(),
+            title: String::new(),
             importance: found.importance.into(),
             category: class(&found.category),
             method: class(&found.method),
@@ -79,6 +80,8 @@ impl Context<'_> {
                 matched_by: found.tool.matched_by.name().to_owned(),
             },
             addresses,
+            addresses_omitted: 0,
+            shells: Vec::new(),
             exec: model::Exec {
                 sequence: exec.sequence,
                 time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
@@ -88,6 +91,7 @@ impl Context<'_> {
                 path: exec.path.into(),
                 name: exec.name.into(),
                 argv,
+                argv_omitted,
                 flags: exec.flags.names().map(str::to_owned).collect(),
             },
             ancestry: self.lineage.to_vec(),
@@ -106,8 +110,8 @@ impl Context<'_> {
     }
 
     /// The arguments as they are kept: secrets replaced, and cut where all findings
-    /// of a container together have taken too much.
-    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> Vec<Bytes> {
+    /// of a container together have taken too much; with how many bytes were cut off.
+    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> (Vec<Bytes>, u64) {
         let (places, owners): (Vec<Place>, Vec<usize>) = addresses
             .iter()
             .enumerate()
@@ -128,6 +132,8 @@ impl Context<'_> {
                 redacted.argv.into_iter().map(Bytes::from).collect()
             }
         };
+        let size = |argv: &[Bytes]| argv.iter().map(|argument| argument.len() as u64).sum::<u64>();
+        let whole = size(&argv);
         let mut room = self.argv_kept.max(ARGV_LEAST);
         for argument in &mut argv {
             argument.0.truncate(room);
@@ -136,7 +142,8 @@ impl Context<'_> {
         while room == 0 && argv.len() > 1 && argv.last().is_some_and(|last| last.is_empty()) {
             argv.pop();
         }
-        argv
+        let omitted = whole - size(&argv);
+        (argv, omitted)
     }
 }
 

@@ -35,12 +35,12 @@ pub(super) fn duration(ms: f64) -> String {
 }
 
 /// From one moment to a later one.
-pub(super) fn between(earlier: Time, later: Time) -> String {
+pub fn between(earlier: Time, later: Time) -> String {
     duration(later.ns_since(earlier) as f64 / 1e6)
 }
 
 /// `2026-11-23 11:31:07 UTC`
-pub(super) fn moment(time: Time) -> String {
+pub fn moment(time: Time) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
