@@ -8,8 +8,9 @@ use crate::{
     store::{State, Store, Summary},
 };
 use anyhow::Context;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::path::Path;
+use unicode_width::UnicodeWidthStr;
 
 /// List the containers that are or were watched
 ///
@@ -45,7 +46,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     } else if summaries.is_empty() {
         "no container is on record here\n".to_owned()
     } else {
-        table(&summaries, terminal::width(), now())
+        table(&summaries, terminal::width_if_terminal(), now())
     };
     terminal::print(&text)?;
     Ok(exit)
@@ -55,58 +56,73 @@ fn now() -> Time {
     Time(jiff::Timestamp::now())
 }
 
-fn table(summaries: &[Summary], width: usize, now: Time) -> String {
+/// The table; a row each where it is not for a terminal and `width` is none.
+fn table(summaries: &[Summary], width: Option<usize>, now: Time) -> String {
+    const HEADER: [&str; 7] = ["ID", "VERDICT", "STARTED (UTC)", "FOR", "NAME", "JOB", "ENGINE"];
+    /// Columns to the left that are not broken into lines, and how wide they may be.
+    const WHOLE: usize = 4;
+    const WIDEST: usize = 20;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    table.set_header(["ID", "NAME", "JOB", "ENGINE", "STARTED", "FOR", "VERDICT", "FINDINGS"]);
-    for summary in summaries {
-        table.add_row(row(summary, now));
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     }
-    for column in table.column_iter_mut() {
+    table.set_header(HEADER);
+    let rows: Vec<_> = summaries.iter().map(|summary| row(summary, now)).collect();
+    for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        column.set_cell_alignment(CellAlignment::Left);
+        if i < WHOLE {
+            let content = rows.iter().map(|row| row[i].width()).chain([HEADER[i].width()]).max();
+            let wants = content.unwrap_or(0).min(WIDEST) + 2;
+            let wants = Width::Fixed(u16::try_from(wants).unwrap_or(u16::MAX));
+            column.set_constraint(ColumnConstraint::LowerBoundary(wants));
+        }
     }
-    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    text.shrink_to_fit();
-    text
+    table.add_rows(rows);
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-fn row(summary: &Summary, now: Time) -> [String; 8] {
+fn row(summary: &Summary, now: Time) -> [String; 7] {
     let shown = |text: &str| escape::visible(text.as_bytes()).into_owned();
     let container = &summary.container;
-    let until = summary.finished.unwrap_or(now);
-    let verdict = match (summary.verdict, summary.state) {
-        (Some(Verdict::Findings), _) => "FINDINGS",
-        (Some(Verdict::Incomplete), _) => "INCOMPLETE",
+    let name = [&container.name, &container.image].into_iter().flatten();
+    let started = summary.started;
+    let until = match summary.state {
+        State::Running => Some(now),
+        _ => summary.finished,
+    };
+    [
+        short(&summary.directory),
+        verdict(summary),
+        started.map_or_else(|| "?".to_owned(), text::minute),
+        started.zip(until).map_or_else(|| "?".to_owned(), |(from, to)| text::between(from, to)),
+        name.map(|text| shown(text)).collect::<Vec<_>>().join(" · "),
+        summary.job.as_ref().map_or_else(String::new, |job| shown(&job.id)),
+        container.engine.as_deref().map_or_else(String::new, shown),
+    ]
+}
+
+/// `2 critical, 1 medium` where there are findings, else the verdict or the state.
+fn verdict(summary: &Summary) -> String {
+    let counts = [(summary.findings.critical, "critical"), (summary.findings.medium, "medium")];
+    let found: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, importance)| format!("{count} {importance}"))
+        .collect();
+    let word = match (summary.verdict, summary.state) {
         (Some(Verdict::Clean), _) => "clean",
+        (Some(Verdict::Incomplete), _) => "INCOMPLETE",
+        (Some(Verdict::Findings), _) => return found.join(", "),
         (None, State::Unfinished) => "unfinished",
         (None, _) => "running",
     };
-    let name = [&container.name, &container.image].into_iter().flatten();
-    let mut findings = Vec::new();
-    for (count, importance) in
-        [(summary.findings.critical, "critical"), (summary.findings.medium, "medium")]
-    {
-        if count > 0 {
-            findings.push(format!("{count} {importance}"));
-        }
+    match found.as_slice() {
+        [] => word.to_owned(),
+        found => format!("{word}: {}", found.join(", ")),
     }
-    let started = summary.started;
-    [
-        short(&summary.directory),
-        name.map(|text| shown(text)).collect::<Vec<_>>().join("\n"),
-        summary.job.as_ref().map_or_else(String::new, |job| shown(&job.id)),
-        container.engine.as_deref().map_or_else(String::new, shown),
-        started.map_or_else(|| "?".to_owned(), |time| text::moment(time).replace(" UTC", "")),
-        match summary.state {
-            State::Unfinished => "?".to_owned(),
-            _ => started.map_or_else(String::new, |time| text::between(time, until)),
-        },
-        verdict.to_owned(),
-        if findings.is_empty() { "-".to_owned() } else { findings.join(", ") },
-    ]
 }
 
 /// A long hexadecimal id by its beginning, which is enough for the other verbs; the
@@ -118,5 +134,51 @@ fn short(directory: &str) -> String {
         (Some(short), "") => short.to_owned(),
         (Some(short), run) => format!("{short}.{run}"),
         (None, _) => escape::visible(directory.as_bytes()).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        annotation::FindingCounts,
+        report::model::{Container, Job},
+    };
+
+    #[test]
+    fn a_narrow_table_breaks_what_can_be_broken() {
+        let summary = |directory: &str, state, verdict, critical| Summary {
+            directory: directory.to_owned(),
+            state,
+            verdict,
+            findings: FindingCounts { critical, medium: 0 },
+            started: Some(Time::from_unix_ns(0)),
+            finished: Some(Time::from_unix_ns(90_000_000_000)),
+            container: Container {
+                name: Some("web-build\u{202e}".to_owned()),
+                image: Some("docker.io/library/node:20-bookworm".to_owned()),
+                engine: Some("podman".to_owned()),
+                ..Container::default()
+            },
+            job: Some(Job { id: "4711".to_owned(), source: "annotation".to_owned() }),
+        };
+        let long = "7f3a".repeat(16);
+        let summaries = [
+            summary(&long, State::Finished, Some(Verdict::Findings), 2),
+            summary(&format!("{long}.3"), State::Running, None, 1),
+            summary(&"x".repeat(60), State::Unfinished, None, 0),
+        ];
+        let now = Time::from_unix_ns(5_000_000_000);
+        let narrow = table(&summaries, Some(80), now);
+        assert!(narrow.lines().all(|line| line.width() <= 80), "{narrow}");
+        let rows = table(&summaries, None, now);
+        let want = "\
+ID                                                            VERDICT              STARTED (UTC)     FOR        NAME                                                    JOB   ENGINE
+7f3a7f3a7f3a                                                  2 critical           1970-01-01 00:00  1 min 30 s  web-build\\u{202e} · docker.io/library/node:20-bookworm  4711  podman";
+        let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let got: Vec<_> = rows.lines().take(2).collect();
+        assert_eq!(squeeze(&got.join("\n")), squeeze(want));
+        assert_eq!(rows.lines().count(), 4);
+        println!("{narrow}");
     }
 }

@@ -2,7 +2,7 @@
 
 use anstream::ColorChoice;
 use clap::ValueEnum;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 /// Where the width of the output is not told, as in a pipe or a file.
 pub(super) const WIDTH: usize = 80;
@@ -30,12 +30,14 @@ impl Colour {
     }
 }
 
-/// The terminal's width, if standard output is one.
+/// The terminal's width; none when standard output is none.
+pub(super) fn width_if_terminal() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())
+}
+
+/// The terminal's width, or one that suits most readers.
 pub(super) fn width() -> usize {
-    match terminal_size::terminal_size_of(io::stdout()) {
-        Some((width, _)) if io::stdout().is_terminal() => width.0.into(),
-        _ => WIDTH,
-    }
+    width_if_terminal().unwrap_or(WIDTH)
 }
 
 /// Writes at once. `false` when nobody reads any more, as after `| head`: then there

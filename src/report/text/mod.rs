@@ -11,7 +11,7 @@ mod words;
 use super::model::Report;
 pub use live::{live_end, live_exec, live_finding, live_gap, live_start};
 use page::Page;
-pub use words::{between, moment};
+pub use words::{between, minute, moment};
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,6 +44,11 @@ pub fn moment(time: Time) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// `2026-11-23 11:31`, in UTC
+pub fn minute(time: Time) -> String {
+    time.0.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// `256 KiB`, `1 MiB`
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
