@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
         Verb::List(args) => list::run(args, config),
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),
-        Verb::Doctor(args) => doctor::run(args),
+        Verb::Doctor(args) => doctor::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
         Verb::Man(args) => manual::man(args),
         Verb::Completions(args) => manual::completions(args),

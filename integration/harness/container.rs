@@ -1,0 +1,238 @@
+//! A container in runc, from a bundle with a static busybox.
+
+use super::{
+    command::{Done, finish, run, spawn},
+    dir::Dir,
+    programs::busybox,
+    wait::until,
+};
+use nix::{fcntl::OFlag, sys::stat::Mode, unistd::Pid};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, symlink},
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The busybox applets that containers use.
+const APPLETS: [&str; 20] = [
+    "sh", "cat", "cp", "chmod", "echo", "env", "head", "kill", "ln", "ls", "mkdir", "mv", "rm",
+    "seq", "sleep", "tr", "true", "false", "wget", "nc",
+];
+
+/// A bundle, and the container it becomes. Goes with its test, running or not.
+pub(crate) struct Container<'a> {
+    dir: &'a Dir,
+    id: String,
+    spec: Value,
+}
+
+impl<'a> Container<'a> {
+    /// A bundle with both hooks whose root file system holds a busybox.
+    ///
+    /// `/sync` is shared with the host; see [`Running::ready`].
+    pub(crate) fn new(dir: &'a Dir, id: &str) -> Container<'a> {
+        let container = Container { dir, id: id.to_owned(), spec: spec(dir, id) };
+        populate(&container.rootfs());
+        fs::create_dir(container.sync()).unwrap();
+        nix::unistd::mkfifo(&container.sync().join("go"), Mode::S_IRWXU).unwrap();
+        container.hooks(&["createRuntime", "poststop"])
+    }
+
+    /// Runs a shell script as its entrypoint.
+    pub(crate) fn script(self, script: &str) -> Self {
+        self.args(&["/bin/sh", "-c", script])
+    }
+
+    /// Runs a program as its entrypoint.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.spec["process"]["args"] = json!(args);
+        self
+    }
+
+    /// Registers Buildwarden's hooks of these stages, and no others.
+    pub(crate) fn hooks(mut self, stages: &[&str]) -> Self {
+        self.spec["hooks"] = json!({});
+        for stage in stages {
+            self.spec["hooks"][*stage] = json!([{
+                "path": env!("CARGO_BIN_EXE_buildwarden"),
+                "args": ["buildwarden", "hook", stage],
+                "env": [PATH, format!("BUILDWARDEN_CONFIG={}", self.dir.config().display())],
+            }]);
+        }
+        self
+    }
+
+    /// Sets an annotation.
+    pub(crate) fn annotation(mut self, key: &str, value: &str) -> Self {
+        self.spec["annotations"][key] = value.into();
+        self
+    }
+
+    /// Puts a program into the root file system.
+    pub(crate) fn with(self, program: &Path, path: &str) -> Self {
+        let target = self.rootfs().join(path.trim_start_matches('/'));
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(program, target).unwrap();
+        self
+    }
+
+    /// Puts an overlay over the root file system: what the container writes lies
+    /// in its upper layer, as in an engine.
+    pub(crate) fn overlay(self) -> Self {
+        let [lower, upper, work] = ["lower", "upper", "work"].map(|name| self.bundle().join(name));
+        fs::rename(self.rootfs(), &lower).unwrap();
+        for dir in [&upper, &work, &self.rootfs()] {
+            fs::create_dir(dir).unwrap();
+        }
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.display(),
+            upper.display(),
+            work.display()
+        );
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "overlay", "overlay", "-o", &options]).arg(self.rootfs());
+        run(&mut mount).expect_code(0);
+        self
+    }
+
+    pub(crate) fn bundle(&self) -> PathBuf {
+        self.dir.path("bundles").join(&self.id)
+    }
+
+    fn rootfs(&self) -> PathBuf {
+        self.bundle().join("rootfs")
+    }
+
+    fn sync(&self) -> PathBuf {
+        self.bundle().join("sync")
+    }
+
+    fn runc(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("runc");
+        command.arg("--root").arg(self.dir.path("runc")).args(args);
+        command
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(crate) fn run(&self) -> Done {
+        self.start().finish()
+    }
+
+    /// Starts it; [`Running::finish`] waits for its end.
+    pub(crate) fn start(&self) -> Running<'_, 'a> {
+        let json = serde_json::to_vec_pretty(&self.spec).unwrap();
+        fs::write(self.bundle().join("config.json"), json).unwrap();
+        let bundle = self.bundle();
+        let child = spawn(self.runc(&["run", "--bundle"]).arg(bundle).arg(&self.id));
+        Running { container: self, child }
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        // Already gone when the test went well.
+        run(&mut self.runc(&["delete", "--force", &self.id]));
+    }
+}
+
+/// A container whose end is awaited.
+pub(crate) struct Running<'c, 'a> {
+    container: &'c Container<'a>,
+    child: Child,
+}
+
+impl Running<'_, '_> {
+    /// The host's pid of its first process.
+    pub(crate) fn pid(&self) -> Pid {
+        let container = self.container;
+        until("the container's pid", || {
+            let state = run(&mut container.runc(&["state", &container.id]));
+            let state: Value = serde_json::from_slice(&state.stdout).ok()?;
+            if state["status"] != "running" {
+                return None;
+            }
+            Some(Pid::from_raw(state["pid"].as_i64()? as i32))
+        })
+    }
+
+    /// Waits until the container has made `/sync/ready`.
+    #[track_caller]
+    pub(crate) fn ready(&mut self) {
+        let ready = self.container.sync().join("ready");
+        until("ready", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended before it was ready: {ended:?}");
+            ready.exists().then_some(())
+        });
+        fs::remove_file(ready).unwrap();
+    }
+
+    /// Lets the container's `read _ </sync/go` return.
+    #[track_caller]
+    pub(crate) fn go(&self) {
+        let go = self.container.sync().join("go");
+        let mut go = until("the container reads /sync/go", || {
+            // Fails while nobody reads.
+            fs::OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&go).ok()
+        });
+        go.write_all(b"\n").unwrap();
+    }
+
+    /// Executes a program in it.
+    #[track_caller]
+    pub(crate) fn exec(&self, args: &[&str]) -> Done {
+        run(self.container.runc(&["exec", &self.container.id]).args(args))
+    }
+
+    /// Waits for its end; the code is its entrypoint's.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Done {
+        finish(self.child, b"", &self.container.id)
+    }
+}
+
+fn populate(rootfs: &Path) {
+    for dir in ["bin", "usr/bin", "etc", "tmp", "proc", "dev", "sync"] {
+        fs::create_dir_all(rootfs.join(dir)).unwrap();
+    }
+    fs::copy(busybox(), rootfs.join("bin/busybox")).unwrap();
+    for applet in APPLETS {
+        symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
+    }
+}
+
+fn spec(dir: &Dir, id: &str) -> Value {
+    let namespaces = ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": { "uid": 0, "gid": 0 },
+            "args": ["/bin/true"],
+            "env": [PATH],
+            "cwd": "/",
+        },
+        "root": { "path": "rootfs" },
+        "hostname": "container",
+        "mounts": [
+            { "destination": "/proc", "type": "proc", "source": "proc" },
+            {
+                "destination": "/sync",
+                "type": "bind",
+                "source": dir.path("bundles").join(id).join("sync"),
+                "options": ["bind"],
+            },
+        ],
+        "annotations": {},
+        "linux": {
+            "namespaces": namespaces,
+            "cgroupsPath": format!("/{}.{id}", dir.name()),
+        },
+    })
+}

@@ -1,0 +1,166 @@
+//! A directory that belongs to one test.
+
+use super::{command::run, exec::Exec, wait::until};
+use buildwarden::report::model::Report;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use tempfile::TempDir;
+
+/// A temporary directory with a configuration that keeps everything in it. Goes
+/// with its test: collectors first, then mounts, then files.
+pub(crate) struct Dir {
+    temp: TempDir,
+    name: String,
+}
+
+impl Dir {
+    pub(crate) fn new() -> Dir {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bw-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = Dir { temp: TempDir::with_prefix(&name).unwrap(), name };
+        dir.configure("");
+        dir
+    }
+
+    /// Puts lines before the configuration's tables.
+    pub(crate) fn configure(&self, lines: &str) {
+        let config =
+            format!("{lines}\n[directories]\nrun = {:?}\nstate = {:?}\n", self.run(), self.state());
+        fs::write(self.config(), config).unwrap();
+    }
+
+    /// A name that no other test has, for what the whole machine shares.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.temp.path().join(relative)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path("buildwarden.toml")
+    }
+
+    /// The configured directory of live containers.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.path("run")
+    }
+
+    /// The configured directory of logs and reports.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// `buildwarden ARG…` with this directory's configuration.
+    pub(crate) fn buildwarden<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildwarden"));
+        command.args(args).env("BUILDWARDEN_CONFIG", self.config()).current_dir(self.temp.path());
+        command
+    }
+
+    /// Writes a hooks directory for podman with this package's hooks, this
+    /// build's binary and this directory's configuration.
+    pub(crate) fn hooks_d(&self, files: &[&str]) -> PathBuf {
+        let dir = self.path("hooks.d");
+        fs::create_dir_all(&dir).unwrap();
+        for file in files {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks").join(file);
+            let mut json: serde_json::Value =
+                serde_json::from_slice(&fs::read(source).unwrap()).unwrap();
+            json["hook"]["path"] = env!("CARGO_BIN_EXE_buildwarden").into();
+            let env = json["hook"]["env"].as_array_mut().unwrap();
+            env.push(format!("BUILDWARDEN_CONFIG={}", self.config().display()).into());
+            fs::write(dir.join(file), json.to_string()).unwrap();
+        }
+        dir
+    }
+
+    /// The runs that have a directory of their own, finished or not.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        names(&self.state().join("containers"))
+    }
+
+    /// What the configured run directory holds.
+    pub(crate) fn live(&self) -> Vec<String> {
+        names(&self.run())
+    }
+
+    /// The report of a run (`<id>`, `<id>.2`), once it is written.
+    #[track_caller]
+    pub(crate) fn report(&self, run: &str) -> Report {
+        let path = self.state().join("containers").join(run).join("report.json");
+        let json = until(&format!("report {}", path.display()), || fs::read(&path).ok());
+        serde_json::from_slice(&json).unwrap_or_else(|error| {
+            panic!("{}: {error}: {}", path.display(), String::from_utf8_lossy(&json))
+        })
+    }
+
+    /// Every exec of a run, in order, once its report is written.
+    #[track_caller]
+    pub(crate) fn execs(&self, run: &str) -> Vec<Exec> {
+        self.report(run);
+        let path = self.state().join("containers").join(run).join("execs.jsonl");
+        let lines = fs::read_to_string(&path).unwrap();
+        lines.lines().filter_map(Exec::from_line).collect()
+    }
+
+    /// The pid of a live container's collector, once it runs.
+    pub(crate) fn collector(&self, id: &str) -> Pid {
+        let path = self.run().join(id).join("collector.pid");
+        until(&format!("collector of {id}"), || {
+            fs::read_to_string(&path).ok()?.trim().parse().ok().map(Pid::from_raw)
+        })
+    }
+
+    /// Waits until nothing of any container is live.
+    #[track_caller]
+    pub(crate) fn expect_nothing_live(&self) {
+        until(&format!("{:?} in {}", self.live(), self.run().display()), || {
+            let live = self.live();
+            live.iter().all(|name| !self.run().join(name).is_dir()).then_some(())
+        });
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        for id in self.live() {
+            let path = self.run().join(id).join("collector.pid");
+            let Ok(pid) = fs::read_to_string(path) else { continue };
+            let Ok(pid) = pid.trim().parse() else { continue };
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for mount in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {
+            if Path::new(mount).starts_with(self.temp.path()) {
+                run(Command::new("umount").args(["--lazy", mount]));
+            }
+        }
+        let result = fs::remove_dir_all(self.temp.path());
+        if let Err(error) = result
+            && error.kind() != io::ErrorKind::NotFound
+            && !std::thread::panicking()
+        {
+            panic!("{}: {error}", self.temp.path().display());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the tests stand on: an owned directory with a configuration of its own,
+//! commands with a deadline, and containers in runc and podman.
+
+mod command;
+mod container;
+mod dir;
+mod exec;
+mod podman;
+mod programs;
+mod wait;
+
+pub(crate) use command::{Done, run, run_with_input};
+pub(crate) use container::Container;
+pub(crate) use dir::Dir;
+pub(crate) use exec::Exec;
+pub(crate) use podman::Podman;
+pub(crate) use programs::{busybox, program};
+pub(crate) use wait::until;

