@@ -4,13 +4,12 @@ use super::{CollectError, directory::Directory};
 use crate::{
     annotation::Attached,
     config::Settings,
-    detect::{self, Detector, Judgement},
-    escape,
+    detect::{self, Argument, Detector, Judgement, Reading, Recipe},
     event::Exec,
     redact::{Place, Redactor},
     report::{
         Bytes, Time,
-        model::{self, Allowed, Ancestor, Class, Finding, Importance, Span, Tool},
+        model::{self, Allowed, Ancestor, Class, Finding, Importance, Shell, Span, Tool},
     },
 };
 use std::{fs::File, io::Read as _, path::Path};
@@ -19,8 +18,14 @@ use std::{fs::File, io::Read as _, path::Path};
 const ARGV_LEAST: usize = 4 << 10;
 
 /// The detector of the configuration.
-pub(super) fn detector(_settings: &Settings) -> Result<Detector, String> {
-    Ok(Detector::builtin())
+pub(super) fn detector(settings: &Settings) -> Result<Detector, String> {
+    let mut recipes = Detector::builtin_recipes();
+    for path in &settings.recipes {
+        let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+        recipes.push(Recipe::read(&text).map_err(|error| named(&error))?);
+    }
+    Detector::new(recipes, settings.policy.clone()).map_err(|error| error.to_string())
 }
 
 /// What the detector says of an exec.
@@ -31,7 +36,7 @@ pub(super) fn judge(
     now: Time,
 ) -> Judgement {
     let job = attached.job.as_ref().map(|job| job.id.as_str());
-    detector.judge(exec, &detect::Context { now: Some(now.0), job })
+    detector.judge(exec, &detect::Context { now: now.0, job })
 }
 
 /// The salt of this host's redactions, made at the first use: equal secrets are
@@ -68,7 +73,7 @@ impl Context<'_> {
     /// The `n`th finding.
     pub(super) fn finding(&self, n: u64, exec: &Exec<'_>, found: &detect::Finding) -> Finding {
         let mut addresses: Vec<model::Address> = found.addresses.iter().map(address).collect();
-        let exec = self.exec(exec, &mut addresses);
+        let kept = self.exec(exec, &mut addresses);
         Finding {
             n,
             recipe: found.recipe.clone(),
@@ -78,8 +83,10 @@ impl Context<'_> {
             method: class(&found.method),
             tool: tool(&found.tool),
             addresses,
-            explanation: explanation(found, &exec.argv),
-            exec,
+            addresses_omitted: found.more_addresses as u64,
+            shells: found.shells.iter().map(|shell| self::shell(shell, exec, &kept)).collect(),
+            explanation: explanation(&found.explanation, exec, &kept),
+            exec: kept,
             ancestry: self.lineage.to_vec(),
             outcome: None,
             advice: self.advice(found),
@@ -90,7 +97,7 @@ impl Context<'_> {
     pub(super) fn allowed(&self, exec: &Exec<'_>, found: &detect::Allowed) -> Option<Allowed> {
         let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe)?;
         let mut addresses: Vec<model::Address> = found.address.iter().map(address).collect();
-        let exec = self.exec(exec, &mut addresses);
+        let kept = self.exec(exec, &mut addresses);
         let importance = found.address.as_ref().map(|address| address.importance);
         Some(Allowed {
             recipe: recipe.name.clone(),
@@ -100,15 +107,18 @@ impl Context<'_> {
             method: class(&recipe.method),
             tool: tool(&found.tool),
             addresses,
-            exec,
+            addresses_omitted: 0,
+            shells: Vec::new(),
+            explanation: explanation(&self.detector.explain(exec), exec, &kept),
+            exec: kept,
             ancestry: self.lineage.to_vec(),
             outcome: None,
-            explanation: Vec::new(),
             reason: found.reason.clone(),
         })
     }
 
     fn exec(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> model::Exec {
+        let (argv, argv_omitted) = self.argv(exec, addresses);
         model::Exec {
             sequence: exec.sequence,
             time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
@@ -117,23 +127,23 @@ impl Context<'_> {
             uid: exec.uid,
             path: exec.path.into(),
             name: exec.name.into(),
-            argv: self.argv(exec, addresses),
+            argv,
+            argv_omitted,
             flags: exec.flags.names().map(str::to_owned).collect(),
         }
     }
 
     fn advice(&self, found: &detect::Finding) -> Vec<String> {
-        let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe);
         let parents: Vec<&[u8]> = self.lineage.iter().map(|ancestor| &*ancestor.path).collect();
         let script = self.lineage.iter().find_map(script);
         let job = self.attached.job.as_ref().map(|job| job.id.as_bytes());
         let evidence = detect::Evidence { step: None, script, parents: &parents, job };
-        recipe.map(|recipe| detect::advice(recipe, found, &evidence)).unwrap_or_default()
+        self.detector.advice(found, &evidence)
     }
 
     /// The arguments as they are kept: secrets replaced, and cut where all findings
-    /// of a container together have taken too much.
-    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> Vec<Bytes> {
+    /// of a container together have taken too much; with how many bytes were cut off.
+    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> (Vec<Bytes>, u64) {
         let (places, owners): (Vec<Place>, Vec<usize>) = addresses
             .iter()
             .enumerate()
@@ -154,6 +164,8 @@ impl Context<'_> {
                 redacted.argv.into_iter().map(Bytes::from).collect()
             }
         };
+        let size = |argv: &[Bytes]| argv.iter().map(|argument| argument.len() as u64).sum::<u64>();
+        let whole = size(&argv);
         let mut room = self.argv_kept.max(ARGV_LEAST);
         for argument in &mut argv {
             argument.0.truncate(room);
@@ -162,7 +174,8 @@ impl Context<'_> {
         while room == 0 && argv.len() > 1 && argv.last().is_some_and(|last| last.is_empty()) {
             argv.pop();
         }
-        argv
+        let omitted = whole - size(&argv);
+        (argv, omitted)
     }
 }
 
@@ -175,39 +188,34 @@ fn script(ancestor: &Ancestor) -> Option<&[u8]> {
     first.map(|argument| &**argument)
 }
 
-/// How the command line was read: what an address or a shell stands in, a line each.
-fn explanation(found: &detect::Finding, argv: &[Bytes]) -> Vec<String> {
-    let shells = found.shells.iter().map(|shell| {
-        let text = argv.get(shell.argument).map_or(&[][..], |argument| &**argument);
-        format!("argument {} ({}): {}", shell.argument, shown(text), shell.role)
-    });
-    found
-        .explanation
-        .arguments
-        .iter()
-        .filter(|argument| !argument.addresses.is_empty())
-        .map(|argument| {
-            // As it is kept: what was read may hold a secret beside the address.
-            let text = argv.get(argument.argument).map_or(&[][..], |argument| &**argument);
-            let option = argument.option.as_ref().map(|option| format!(" of {}", shown(option)));
-            format!(
-                "argument {}{} ({}): {} {}",
-                argument.argument,
-                option.unwrap_or_default(),
-                shown(text),
-                argument.because,
-                argument.addresses.join(", ")
-            )
-        })
-        .chain(shells)
-        .collect()
+/// How the command line was read. What stands in an argument that had a secret is
+/// shown as the argument is kept.
+fn explanation(reading: &Reading, exec: &Exec<'_>, kept: &model::Exec) -> Vec<String> {
+    let mut reading = reading.clone();
+    for argument in &mut reading.arguments {
+        if let Some(redacted) = redacted(argument.argument, exec, kept) {
+            argument.text = redacted[..redacted.len().min(Argument::LONGEST)].to_vec();
+            argument.span = None;
+        }
+    }
+    reading.lines()
 }
 
-/// Bytes for a line of prose: visible, and not too many.
-fn shown(bytes: &[u8]) -> String {
-    const LONGEST: usize = 120;
-    let mark = if bytes.len() > LONGEST { "…" } else { "" };
-    format!("{}{mark}", escape::visible(&bytes[..bytes.len().min(LONGEST)]))
+fn shell(found: &detect::Shell, exec: &Exec<'_>, kept: &model::Exec) -> Shell {
+    let redacted = redacted(found.argument, exec, kept);
+    let span = found.span.clone().filter(|_| redacted.is_none());
+    Shell {
+        text: redacted.unwrap_or(&found.text).into(),
+        argument: found.argument,
+        role: found.role.clone(),
+        span: span.map(|span| Span { start: span.start, end: span.end }),
+    }
+}
+
+/// The argument as it is kept, where that is not as it was.
+fn redacted<'a>(index: usize, exec: &Exec<'_>, kept: &'a model::Exec) -> Option<&'a [u8]> {
+    let kept = kept.argv.get(index)?;
+    (exec.argv.iter().nth(index) != Some(&**kept)).then_some(&**kept)
 }
 
 fn tool(found: &detect::Tool) -> Tool {
