@@ -1,12 +1,12 @@
-//! Waiting for files to grow.
+//! Waiting for the files of a directory to grow.
 
 use nix::{
     errno::Errno,
     sys::inotify::{AddWatchFlags, InitFlags, Inotify},
 };
-use std::{fs::File, io, os::fd::AsRawFd};
+use std::{io, os::fd::AsRawFd};
 
-/// Wakes up when one of some files was written to or removed.
+/// Wakes up when a file in a directory was made or written to.
 ///
 /// Watch first, then read, then wait: what is written in between wakes the wait.
 #[derive(Debug)]
@@ -15,18 +15,18 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Watches nothing yet.
-    pub fn new() -> io::Result<Changes> {
-        Ok(Changes { inotify: Inotify::init(InitFlags::IN_CLOEXEC)? })
-    }
-
-    /// Watches a file from now on. The file is the open one, whatever its name leads to by now.
-    pub fn watch(&self, file: &File) -> io::Result<()> {
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        // A removed file's link count changes, which counts as an attribute.
-        let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB;
-        self.inotify.add_watch(path.as_str(), flags)?;
-        Ok(())
+    /// Watches an open directory from now on, whatever its name leads to by then.
+    pub fn in_directory(directory: &impl AsRawFd) -> io::Result<Changes> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let flags = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_DELETE
+            // The removal of the directory changes its link count, which is an attribute.
+            | AddWatchFlags::IN_ATTRIB;
+        inotify.add_watch(path.as_str(), flags)?;
+        Ok(Changes { inotify })
     }
 
     /// Waits for the next change; several at once count as one.

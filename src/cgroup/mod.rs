@@ -13,6 +13,7 @@ pub use populated::Populated;
 
 use crate::host;
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
@@ -76,6 +77,23 @@ impl Scope {
     pub fn process_count(&self) -> usize {
         processes(&self.directory).map_or(0, |pids| pids.len())
     }
+}
+
+/// The ids of all cgroups of this host.
+///
+/// # Errors
+/// When there is no cgroup v2.
+pub fn ids() -> Result<HashSet<u64>, CgroupError> {
+    let mut ids = HashSet::new();
+    let mut directories = vec![host::cgroup2_mount()?];
+    while let Some(directory) = directories.pop() {
+        // One that vanishes meanwhile has no id any more.
+        ids.extend(fs::metadata(&directory).map(|metadata| metadata.ino()));
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        directories.extend(below.map(|entry| entry.path()));
+    }
+    Ok(ids)
 }
 
 /// The cgroup v2 path of a process (`self` or a pid), as this process sees it.

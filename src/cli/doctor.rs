@@ -6,6 +6,7 @@ use crate::doctor::{Feature, Status, examine, terminal};
 use crate::report::json;
 use anyhow::Context;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Where the width of the output is not told, as in a pipe or a file.
 const WIDTH: usize = 100;
@@ -33,9 +34,9 @@ pub(super) struct Args {
     no_probe: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    let settings = Settings::load(None);
-    let examination = examine(&settings, &kernel_features(), !args.no_probe);
+pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let settings = Settings::load(config);
+    let examination = examine(config, &settings, &kernel_features(), !args.no_probe);
     let text = if args.json {
         json::pretty(&examination).context("checks as JSON")?
     } else {

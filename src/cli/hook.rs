@@ -43,7 +43,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let settings = Settings::load(config).unwrap_or_else(|error| {
         // A mistake in the configuration must not stop every build of the host.
         warn(&format!("{error}; the defaults are used"));
-        Settings::default()
+        error.fallback()
     });
     let state = match State::read(io::stdin().lock()) {
         Ok(state) => state,

@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
         Verb::Hook(args) => hook::run(args, config),
         Verb::Collect(args) => collect::run(args, config),
         Verb::Run(args) => run::run(args, config),
-        Verb::Doctor(args) => doctor::run(args),
+        Verb::Doctor(args) => doctor::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
     };
     match result {

@@ -89,56 +89,57 @@ pub enum Attached {
 /// container.
 pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &State) -> Attached {
     let begun = clock::boot_ns();
-    let failed = |reason, on_error| Attached::Failed { reason, on_error };
-    let bundle = match Bundle::read(&state.bundle) {
-        Ok(bundle) => bundle,
-        Err(error) => return failed(error.into(), settings.on_error),
-    };
-    let on_error = on_error(settings, &bundle);
-    if !is_wanted(settings, &bundle) {
+    let bundle = Bundle::read(&state.bundle);
+    let unread = Bundle::default();
+    let known = bundle.as_ref().unwrap_or(&unread);
+    let on_error = on_error(settings, known);
+    if !is_wanted(settings, known) {
         return Attached::NotWanted;
     }
     if !host::in_initial_user_namespace() {
-        return failed(CollectError::Rootless, on_error);
+        return Attached::Failed { reason: CollectError::Rootless, on_error };
     }
-    let pid = match state.require_pid() {
-        Ok(pid) => pid,
-        Err(error) => return failed(error.into(), on_error),
+    let scope = || {
+        bundle.as_ref().map_err(ToString::to_string)?;
+        let pid = state.require_pid().map_err(|error| error.to_string())?;
+        Scope::of_container(pid).map_err(|error| error.to_string())
     };
     let target = Target {
-        scope: Scope::of_container(pid).map_err(|error| error.to_string()),
-        pid,
-        annotations: bundle.annotations().clone(),
-        identity: Identity::of(&state.id, &state.bundle, &bundle, settings.honour.job),
+        scope: scope(),
+        pid: state.pid.unwrap_or(0),
+        annotations: known.annotations().clone(),
+        identity: Identity::of(&state.id, &state.bundle, known, settings.honour.job),
         bundle: Some(state.bundle.as_os_str().as_bytes().into()),
         id: state.id.clone(),
         stage,
         begun,
     };
     match record(settings, &target) {
-        Ok(Begun::Already) => Attached::Already,
-        Ok(Begun::Recording) => match spawn_collector(config, &target.id) {
-            Ok(collector) => Attached::Recording { collector },
-            // The kernel records all the same: poststop will drain the ring.
-            Err(reason) => failed(reason, OnError::Allow),
-        },
-        Ok(Begun::Not(reason)) | Err(reason) => failed(reason, on_error),
+        Ok(None) => return Attached::Already,
+        Ok(Some(recording)) => recording.announce(),
+        Err(reason) => return Attached::Failed { reason, on_error },
+    }
+    match spawn_collector(config, &target.id) {
+        Ok(collector) => Attached::Recording { collector },
+        // The kernel records all the same: poststop will drain the ring.
+        Err(reason) => Attached::Failed { reason, on_error: OnError::Allow },
     }
 }
 
-/// What [`record`] did.
-pub(super) enum Begun {
-    /// The kernel records.
-    Recording,
-    /// It did already.
-    Already,
-    /// It does not, and the container's report will say why.
-    Not(CollectError),
+/// A recording that has begun.
+pub(super) struct Recording {
+    attachment: Attachment,
+    run: Directory,
+    directory: Directory,
 }
 
-/// Makes the container's directories, registers its scope and opens its log.
-pub(super) fn record(settings: &Settings, target: &Target) -> Result<Begun, CollectError> {
-    let Some(run) = claim(settings, target)? else { return Ok(Begun::Already) };
+/// Makes the container's directories and registers its scope. `None` when an earlier
+/// hook of the same start has done so.
+pub(super) fn record(
+    settings: &Settings,
+    target: &Target,
+) -> Result<Option<Recording>, CollectError> {
+    let Some(run) = claim(settings, target)? else { return Ok(None) };
     let (directory, number) = report_directory(settings, &target.id)?;
     let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut attachment = attachment(settings, target, name, number);
@@ -153,28 +154,45 @@ pub(super) fn record(settings: &Settings, target: &Target) -> Result<Begun, Coll
         .map_err(|error| CollectError::io(&directory.path().join(file::EXECS), "write", error))?;
 
     let registered = match &target.scope {
-        Ok(scope) => register(settings, scope).map(|()| scope),
+        Ok(scope) => register(settings, scope),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
     };
     if let Err(reason) = registered {
+        // Its report will say why.
         attachment.failure = Some(reason.to_string());
-        Attachment::remove(&run)?;
-        attachment.write(&run)?;
-        return Ok(Begun::Not(reason));
+        attachment.replace(&run)?;
+        return Err(reason);
     }
     attachment.attached.attach_ms = clock::ms_since(target.begun);
-    let path = directory.path().join(file::ANNOTATIONS);
-    let begun = Time::from_boot(target.begun, offset);
-    directory
-        .append(file::ANNOTATIONS)
-        .and_then(|file| {
-            Log::new(file, target.id.as_str())
-                .and_then(|mut log| log.attached(begun, &attachment.attached))
-                .map_err(|error| CollectError::io(&path, "write", error))
-        })
-        // The kernel records already; the report will miss only this line's facts.
-        .unwrap_or_else(|error| anstream::eprintln!("buildwarden: warning: {error}"));
-    Ok(Begun::Recording)
+    Ok(Some(Recording { attachment, run, directory }))
+}
+
+impl Recording {
+    /// Notes the first process of a container that was started after its scope was
+    /// registered.
+    pub(super) fn set_first_process(&mut self, pid: u32) -> Result<(), CollectError> {
+        self.attachment.attached.pid = pid;
+        self.attachment.replace(&self.run)
+    }
+
+    /// Writes the log's first line. The kernel records already: where that fails,
+    /// only the line is missing.
+    pub(super) fn announce(&self) {
+        let Recording { attachment, directory, .. } = self;
+        let attached = &attachment.attached;
+        let boot = clock::boot_ns() as f64 - attached.attach_ms * 1e6;
+        let time = Time::from_boot(boot as u64, attached.boot_to_unix_ns);
+        let written = directory.append(file::ANNOTATIONS).and_then(|file| {
+            Log::new(file, &attached.container.id)
+                .and_then(|mut log| log.attached(time, attached))
+                .map_err(|error| {
+                    CollectError::io(&directory.path().join(file::ANNOTATIONS), "write", error)
+                })
+        });
+        if let Err(error) = written {
+            anstream::eprintln!("buildwarden: warning: {error}");
+        }
+    }
 }
 
 fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {

@@ -1,7 +1,7 @@
 //! What a hook leaves for the collector and for whoever may have to take over.
 
 use super::{CollectError, directory::Directory};
-use crate::{annotation::Attached, config::Settings, oci::ContainerId};
+use crate::annotation::Attached;
 use serde::{Deserialize, Serialize};
 
 /// The file in a container's run directory.
@@ -39,20 +39,10 @@ impl Attachment {
         })
     }
 
-    /// Notes the first process of a container that was started after its scope was
-    /// registered.
-    pub(super) fn set_pid(
-        settings: &Settings,
-        id: &ContainerId,
-        pid: u32,
-    ) -> Result<(), CollectError> {
-        let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else {
-            return Ok(());
-        };
-        let Some(mut attachment) = Attachment::read(&run)? else { return Ok(()) };
-        attachment.attached.pid = pid;
-        Attachment::remove(&run)?;
-        attachment.write(&run)
+    /// Writes it in the place of the one that is there.
+    pub(super) fn replace(&self, run: &Directory) -> Result<(), CollectError> {
+        Attachment::remove(run)?;
+        self.write(run)
     }
 
     /// Removes it.

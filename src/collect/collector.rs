@@ -2,8 +2,7 @@
 //! container has ended.
 
 use super::{
-    CollectError, attachment::Attachment, directory::Directory, end::finish, probes_lock,
-    session::Session,
+    CollectError, attachment::Attachment, end::finish, lock::Lock, probes_lock, session::Session,
 };
 use crate::{
     cgroup::{self, Populated, Scope},
@@ -11,27 +10,21 @@ use crate::{
     oci::ContainerId,
     trace::{self, Drain, ProbeSet},
 };
-use nix::{
-    fcntl::{Flock, FlockArg},
-    sys::{
-        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        prctl,
-        signal::{SigSet, Signal},
-        signalfd::{SfdFlags, SignalFd},
-    },
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+    prctl,
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
-    fs::File,
     io::Write as _,
     os::fd::{AsFd, OwnedFd, RawFd},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-/// The lock file in a run directory: who holds it drains.
-pub(super) const LOCK: &str = "lock";
-/// The collector's pid, beside it.
+/// The collector's pid, in the run directory, for who looks after the host.
 pub(super) const PID: &str = "collector.pid";
 /// How long records may gather before they are drained, milliseconds: the kernel
 /// wakes only a collector that has caught up, so a storm costs a wake-up a pause
@@ -45,6 +38,8 @@ const PAUSE_MS: u16 = 10;
 pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child, CollectError> {
     let mut command = Command::new("/proc/self/exe");
     if let Some(config) = config {
+        let config = std::path::absolute(config)
+            .map_err(|error| CollectError::io(config, "find the directory of", error))?;
         command.arg("--config").arg(config);
     }
     command
@@ -72,9 +67,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     close_inherited();
     let _ = nix::unistd::setsid();
     let moved = cgroup::move_to_own();
-    let Some(held) = Held::take(settings, id)? else { return Ok(()) };
+    let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
-    // Whoever ends the container early finds us by it.
     held.run
         .append(PID)?
         .write_all(format!("{}\n", std::process::id()).as_bytes())
@@ -116,38 +110,6 @@ fn open_probes(settings: &Settings) -> Result<ProbeSet, CollectError> {
         reason: "the probe set is gone".to_owned(),
     };
     Ok(ProbeSet::open(&settings.bpffs)?.ok_or_else(gone)?)
-}
-
-/// A container's run directory, with its lock.
-pub(super) struct Held {
-    pub(super) run: Directory,
-    _lock: Flock<File>,
-}
-
-impl Held {
-    /// Takes the lock; `None` when there is no such container, or somebody holds it.
-    pub(super) fn take(
-        settings: &Settings,
-        id: &ContainerId,
-    ) -> Result<Option<Held>, CollectError> {
-        let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else {
-            return Ok(None);
-        };
-        let file = match run.append(LOCK) {
-            Ok(file) => file,
-            // Removed between the two.
-            Err(CollectError::File { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return Ok(None) };
-        // Whoever had it may have ended the container and removed the directory.
-        let removed = nix::sys::stat::fstat(&*lock).is_ok_and(|stat| stat.st_nlink == 0);
-        Ok((!removed).then_some(Held { run, _lock: lock }))
-    }
 }
 
 /// What tells that the container has ended: its scope has emptied and its first

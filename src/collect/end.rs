@@ -5,9 +5,10 @@ use super::{
     account::{Account, Ending, account},
     attachment::Attachment,
     clock,
-    collector::{End, Held, LOCK, PID},
+    collector::{End, PID},
     directory::Directory,
     file,
+    lock::{Held, Lock},
     session::Session,
 };
 use crate::{
@@ -28,9 +29,10 @@ const PATIENCE_MS: u16 = 10_000;
 /// How a container's collection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// There was nothing (left) to end.
+    /// There was nothing (left) to end: its collector has written the report, or
+    /// there never was one.
     Nothing,
-    /// Its own collector wrote the report.
+    /// Its collector was asked to, and somebody else has taken over meanwhile.
     ByCollector,
     /// The caller wrote it, because there was no collector any more.
     TakenOver {
@@ -46,37 +48,32 @@ pub enum Ended {
 /// # Errors
 /// When the report cannot be written, or the collector not be ended.
 pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError> {
-    let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else {
-        return Ok(Ended::Nothing);
-    };
-    if let Some(held) = Held::take(settings, id)? {
-        return take_over(settings, held);
+    // Twice: the second time after its collector has gone, one way or the other.
+    for _ in 0..2 {
+        match Lock::take(settings, id)? {
+            Lock::Gone => return Ok(Ended::Nothing),
+            Lock::Held(held) => return take_over(settings, held),
+            Lock::Busy(collector) => end_collector(collector, id)?,
+        }
     }
-    end_collector(&run, id)?;
-    match Held::take(settings, id)? {
-        Some(held) => take_over(settings, held),
-        None => Ok(Ended::ByCollector),
-    }
+    Ok(Ended::ByCollector)
 }
 
 /// Tells the collector to finish, and waits until it is gone.
-fn end_collector(run: &Directory, id: &ContainerId) -> Result<(), CollectError> {
-    let failed = |reason: String| CollectError::Collector { id: id.to_string(), reason };
-    // The lock is held, so the pid is a live collector's; or it is about to be written.
-    let pid = run.content(PID)?.and_then(|text| String::from_utf8(text).ok());
-    let Some(pid) = pid.and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw) else {
-        return Ok(());
-    };
+fn end_collector(pid: Pid, id: &ContainerId) -> Result<(), CollectError> {
     let Ok(collector) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
-    for (signal, patience) in [(Signal::TERM, PATIENCE_MS), (Signal::KILL, PATIENCE_MS)] {
+    for signal in [Signal::TERM, Signal::KILL] {
         // It may have gone by itself.
         let _ = pidfd_send_signal(&collector, signal);
         let mut fds = [PollFd::new(collector.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(patience)).is_ok_and(|ready| ready > 0) {
+        if poll(&mut fds, PollTimeout::from(PATIENCE_MS)).is_ok_and(|ready| ready > 0) {
             return Ok(());
         }
     }
-    Err(failed(format!("process {} does not end", pid.as_raw_nonzero())))
+    Err(CollectError::Collector {
+        id: id.to_string(),
+        reason: format!("process {} does not end", pid.as_raw_nonzero()),
+    })
 }
 
 /// Does what the collector has not done.
@@ -184,6 +181,6 @@ fn conclude(
 pub(super) fn remove_run(run: &Directory) -> Result<(), CollectError> {
     Attachment::remove(run)?;
     run.remove(PID)?;
-    run.remove(LOCK)?;
+    Held::remove(run)?;
     fs::remove_dir(run.path()).map_err(|error| CollectError::io(run.path(), "remove", error))
 }

@@ -71,6 +71,7 @@ impl Context<'_> {
         Finding {
             n,
             recipe: found.recipe.clone(),
+            title: found.description.clone(),
             importance: found.importance.into(),
             category: class(&found.category),
             method: class(&found.method),

@@ -15,6 +15,7 @@ mod directory;
 mod end;
 mod error;
 mod evidence;
+mod lock;
 mod processes;
 mod run;
 mod session;

@@ -144,14 +144,14 @@ mod tests {
             processes.insert(exec, exec.argv.iter());
             lineage.into_iter().filter_map(|a| a.sequence).collect::<Vec<_>>()
         };
-        assert_eq!(pids(&exec(1, 10, &[])), []);
+        assert_eq!(pids(&exec(1, 10, &[])), Vec::<u64>::new());
         // 11 forked from 10 and executed nothing; 12 is its child
         assert_eq!(pids(&exec(2, 12, &[11, 10])), [1]);
         // 12 executes again
         assert_eq!(pids(&exec(3, 12, &[11, 10])), [2, 1]);
         assert_eq!(pids(&exec(4, 13, &[12, 11, 10])), [3, 2, 1]);
         // unknown ancestors only
-        assert_eq!(pids(&exec(5, 20, &[19])), []);
+        assert_eq!(pids(&exec(5, 20, &[19])), Vec::<u64>::new());
     }
 
     #[test]

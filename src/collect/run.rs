@@ -1,13 +1,8 @@
 //! A command traced without an engine.
 
 use super::{
-    CollectError, Stage, Target,
-    attach::{Begun, record},
-    clock,
-    collector::spawn_collector,
-    containers_directory,
-    end::end,
-    file,
+    CollectError, Stage, Target, attach::record, clock, collector::spawn_collector,
+    containers_directory, end::end, file,
 };
 use crate::{
     cgroup::Fresh,
@@ -85,15 +80,18 @@ pub fn run(
         stage: Stage::Run,
         begun,
     };
-    // The report says so too; here it is said before the command's own output.
-    let recorded = record(settings, &target);
-    if let Ok(Begun::Not(reason)) | Err(reason) = recorded {
-        if settings.on_error == OnError::Deny {
+    let mut recording = match record(settings, &target) {
+        Ok(recording) => recording,
+        Err(reason) if settings.on_error == OnError::Deny => {
             let _ = end(settings, &id);
             return Err(reason);
         }
-        anstream::eprintln!("buildwarden: warning: the command runs untraced: {reason}");
-    }
+        Err(reason) => {
+            // The report says so too; here it is said before the command's own output.
+            anstream::eprintln!("buildwarden: warning: the command runs untraced: {reason}");
+            None
+        }
+    };
     let spawned = spawn(fresh.as_ref().ok(), &request.command);
     let mut child = match spawned {
         Ok(child) => child,
@@ -102,7 +100,10 @@ pub fn run(
             return Ok(refused(&request.command, &error));
         }
     };
-    super::attachment::Attachment::set_pid(settings, &id, child.id())?;
+    if let Some(recording) = &mut recording {
+        recording.set_first_process(child.id())?;
+        recording.announce();
+    }
     let collector = spawn_collector(config, &id)
         .inspect_err(|error| anstream::eprintln!("buildwarden: warning: {error}"));
     let status = wait(&mut child);

@@ -4,16 +4,19 @@
 use super::{
     CollectError,
     attachment::Attachment,
-    collector::{End, Held, spawn_collector},
+    collector::{End, spawn_collector},
+    directory::Directory,
     end::take_over,
+    lock::Lock,
     probes_lock,
 };
 use crate::{
+    cgroup,
     config::Settings,
     oci::ContainerId,
     trace::{self, ProbeSet},
 };
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 /// What was swept.
 #[derive(Debug, Default)]
@@ -64,7 +67,7 @@ fn sweep_container(
     swept: &mut Swept,
 ) -> Result<(), CollectError> {
     // A collector is at work where the lock is held.
-    let Some(held) = Held::take(settings, id)? else { return Ok(()) };
+    let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let runs = match Attachment::read(&held.run)? {
         Some(attachment) => !End::watch(&attachment)?.has_come(),
         // A hook is at work, or was killed; its container's start tells which.
@@ -81,20 +84,19 @@ fn sweep_container(
     Ok(())
 }
 
-/// Releases slots whose cgroup no live container names.
+/// Releases slots whose cgroup is gone and that no live container names. Another
+/// configuration may have containers of its own, so a cgroup that exists is left alone.
 fn release_stale(settings: &Settings, swept: &mut Swept) -> Result<(), CollectError> {
     let Some(probes) = ProbeSet::open(&settings.bpffs)? else { return Ok(()) };
     // Slots first: a hook writes its attachment before it takes a slot.
-    let slots: Vec<_> = probes.scopes().filter(|(_, cgroup)| *cgroup != 0).collect();
-    let named: HashSet<u64> = live(settings)
-        .iter()
-        .filter_map(|id| {
-            let run = super::directory::Directory::open(&settings.run_dir.join(id.as_str()));
-            let attachment = Attachment::read(&run.ok()??).ok()??;
-            Some(attachment.attached.container.cgroup_id)
-        })
-        .collect();
-    for (slot, _) in slots.into_iter().filter(|(_, cgroup)| !named.contains(cgroup)) {
+    let mut slots: Vec<_> = probes.scopes().filter(|(_, cgroup)| *cgroup != 0).collect();
+    let mut used = cgroup::ids()?;
+    used.extend(live(settings).iter().filter_map(|id| {
+        let run = Directory::open(&settings.run_dir.join(id.as_str())).ok()??;
+        Some(Attachment::read(&run).ok()??.attached.container.cgroup_id)
+    }));
+    slots.retain(|(_, cgroup)| !used.contains(cgroup));
+    for (slot, _) in slots {
         probes.release(slot)?;
         swept.released += 1;
     }

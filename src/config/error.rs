@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration file, told with its line.
 
-use super::settings::OnError;
+use super::settings::{Honour, OnError, Settings};
 use crate::escape;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,17 @@ impl ConfigError {
     /// What is wrong with it.
     pub fn problem(&self) -> &Problem {
         &self.problem
+    }
+
+    /// What to go on with, because a mistake in the file must not stop every build:
+    /// the defaults, with [`ConfigError::on_error`], and no annotation that could
+    /// weaken what the file may have locked.
+    pub fn fallback(&self) -> Settings {
+        Settings {
+            on_error: self.on_error,
+            honour: Honour { trace: false, job: true, on_error: false },
+            ..Settings::default()
+        }
     }
 
     /// What the file says about errors, as far as it could be understood, so

@@ -1,4 +1,4 @@
-use super::settings::{OnError, Settings, When};
+use super::settings::{Honour, OnError, Settings, When};
 use super::written::Written;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -191,6 +191,16 @@ fn a_file_is_loaded() {
         Err("longer than 1048576 bytes; this is not a configuration file"),
     );
     check(&vec![b'\n'; 1 << 20], Ok(OnError::Allow));
+}
+
+#[test]
+fn a_mistake_unlocks_nothing() {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(b"on_error = 'deny'\nring.size = '1TiB'").expect("written");
+    let fallback = Settings::load(Some(file.path())).expect_err("a mistake").fallback();
+    assert_eq!(fallback.on_error, OnError::Deny);
+    assert_eq!(fallback.honour, Honour { trace: false, job: true, on_error: false });
+    assert_eq!(fallback.when, When::Always);
 }
 
 #[test]

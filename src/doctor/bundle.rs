@@ -18,7 +18,7 @@ pub(super) struct Bundle {
 
 impl Bundle {
     /// Makes the bundle of a container that runs `program`, a static binary.
-    pub(super) fn make(program: &Path) -> io::Result<Bundle> {
+    pub(super) fn make(program: &Path, config: Option<&Path>) -> io::Result<Bundle> {
         // Its name, with the random part, is the container's id too.
         let dir = tempfile::Builder::new().prefix("buildwarden-doctor-").tempdir()?;
         let id = dir
@@ -27,14 +27,15 @@ impl Bundle {
             .and_then(|name| name.to_str())
             .ok_or(io::ErrorKind::InvalidData)?
             .to_owned();
-        let program = program.to_str().ok_or_else(|| {
-            io::Error::other(format!(
-                "{}: a path in config.json must be UTF-8, install the program elsewhere",
-                program.display()
-            ))
-        })?;
+        let program = utf8(program)?;
+        let mut hook = vec!["buildwarden".to_owned()];
+        if let Some(config) = config {
+            // The hook's working directory is the bundle.
+            hook.extend(["--config".to_owned(), utf8(&std::path::absolute(config)?)?.to_owned()]);
+        }
+        hook.push("hook".to_owned());
         fs::create_dir(dir.path().join("rootfs"))?;
-        fs::write(dir.path().join("config.json"), config(program, &id).to_string())?;
+        fs::write(dir.path().join("config.json"), config_json(program, &hook, &id).to_string())?;
         Ok(Bundle { dir, id })
     }
 
@@ -53,13 +54,23 @@ impl Bundle {
     }
 }
 
+fn utf8(path: &Path) -> io::Result<&str> {
+    path.to_str().ok_or_else(|| {
+        io::Error::other(format!(
+            "{}: a path in config.json must be UTF-8, expected another place",
+            path.display()
+        ))
+    })
+}
+
 /// No rlimits, which need CAP_SYS_RESOURCE; and a cgroup at the top, because a
 /// runtime removes that one only and none above it.
-fn config(program: &str, id: &str) -> Value {
+fn config_json(program: &str, hook: &[String], id: &str) -> Value {
     let hook = |stage: &str| {
+        let args: Vec<_> = hook.iter().map(String::as_str).chain([stage]).collect();
         json!({
             "path": program,
-            "args": ["buildwarden", "hook", stage],
+            "args": args,
             "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
             "timeout": 30,
         })

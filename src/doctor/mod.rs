@@ -112,24 +112,27 @@ impl Check {
 /// A feature of the kernel that was tried: its name, and the error if it is not there.
 pub type Feature = (String, Result<(), String>);
 
-/// Checks everything. `features` are what the caller tried in the kernel;
+/// Checks everything. `settings` were read from `config`; `features` are what the caller tried in the kernel;
 /// without `with_probe` no container is started.
 pub fn examine(
+    config: Option<&Path>,
     settings: &Result<Settings, ConfigError>,
     features: &[Feature],
     with_probe: bool,
 ) -> Examination {
     let facts = Facts::gather();
-    let defaults = Settings::default();
-    let resolved = settings.as_ref().unwrap_or(&defaults);
+    // As the hook does.
+    let resolved = &settings.as_ref().map_or_else(ConfigError::fallback, Settings::clone);
+    let path = config.unwrap_or(Path::new(DEFAULT_PATH));
     let own = Own {
-        config: Place::file(Path::new(DEFAULT_PATH)),
+        config: Place::file(path),
+        config_path: path.to_owned(),
         run: Place::directory(&resolved.run_dir),
         state: Place::directory(&resolved.state_dir),
     };
     let mut checks = judge(&facts, settings, &own, features);
     if with_probe {
-        checks.push(probe(&facts, resolved));
+        checks.push(probe(&facts, resolved, config));
     }
     // Stable: within a section the order is the order of checking.
     checks.sort_by_key(|check| check.section);

@@ -24,9 +24,9 @@ const REPORT_LIMIT: Duration = Duration::from_secs(10);
 /// A report of one exec is a few KiB.
 const MAX_REPORT: u64 = 1 << 20;
 
-/// Starts a container through runc with this program's hooks, and removes every
-/// trace of it.
-pub fn probe(facts: &Facts, settings: &Settings) -> Check {
+/// Starts a container through runc with this program's hooks, which read `config`,
+/// and removes every trace of it.
+pub fn probe(facts: &Facts, settings: &Settings, config: Option<&Path>) -> Check {
     let not_run = |why: &str, advice: &str| {
         Check::warning(Section::Probe, NAME, format!("not run: {why}"), advice)
     };
@@ -45,7 +45,7 @@ pub fn probe(facts: &Facts, settings: &Settings) -> Check {
     let Some(runc) = find_program("runc") else {
         return not_run("runc not found", "install runc to let Buildwarden prove that it works");
     };
-    match try_probe(&runc, settings) {
+    match try_probe(&runc, settings, config) {
         Ok(found) => Check::ok(Section::Probe, NAME, found),
         Err(failure) => Check::problem(Section::Probe, NAME, failure.to_string(), failure.advice()),
     }
@@ -82,9 +82,9 @@ impl Failure {
     }
 }
 
-fn try_probe(runc: &Path, settings: &Settings) -> Result<String, Failure> {
+fn try_probe(runc: &Path, settings: &Settings, config: Option<&Path>) -> Result<String, Failure> {
     let program = fs::read_link("/proc/self/exe").map_err(Failure::Bundle)?;
-    let bundle = Bundle::make(&program).map_err(Failure::Bundle)?;
+    let bundle = Bundle::make(&program, config).map_err(Failure::Bundle)?;
     let record = settings.state_dir.join("containers").join(bundle.id());
     let live = settings.run_dir.join(bundle.id());
     let judged = run(runc, &bundle).and_then(|()| {

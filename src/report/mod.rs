@@ -4,6 +4,7 @@
 mod bytes;
 pub mod json;
 pub mod model;
+pub mod text;
 mod time;
 mod verdict;
 

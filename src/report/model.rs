@@ -166,6 +166,9 @@ pub struct Finding {
     pub n: u64,
     /// The recipe that matched.
     pub recipe: String,
+    /// What the recipe calls what it detects.
+    #[serde(default)]
+    pub title: String,
     /// How much it matters.
     pub importance: Importance,
     /// The tactic, after MITRE ATT&CK.
@@ -195,6 +198,9 @@ pub struct Finding {
 pub struct Allowed {
     /// The recipe that matched.
     pub recipe: String,
+    /// What the recipe calls what it detects.
+    #[serde(default)]
+    pub title: String,
     /// How much it would matter without the policy.
     pub importance: Importance,
     /// The tactic, after MITRE ATT&CK.

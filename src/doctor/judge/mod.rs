@@ -12,10 +12,13 @@ mod tests;
 use super::{Check, Feature, Section};
 use crate::config::{ConfigError, Settings};
 use crate::host::{Facts, Place, Program};
+use std::path::PathBuf;
 
 /// What lies at the places that are Buildwarden's own.
 #[derive(Clone, Debug)]
 pub struct Own {
+    /// Where the configuration file is, or would be.
+    pub config_path: PathBuf,
     /// The configuration file.
     pub config: Place,
     /// The directory for live containers.
@@ -31,8 +34,7 @@ pub fn judge(
     own: &Own,
     features: &[Feature],
 ) -> Vec<Check> {
-    let defaults = Settings::default();
-    let resolved = settings.as_ref().unwrap_or(&defaults);
+    let resolved = &settings.as_ref().map_or_else(ConfigError::fallback, Settings::clone);
     let mut checks = kernel::judge(facts, resolved);
     checks.extend(features.iter().map(kernel::feature));
     checks.extend(privileges::judge(facts));

@@ -1,7 +1,7 @@
 //! The configuration and the directories it names.
 
 use super::Own;
-use crate::config::{ConfigError, DEFAULT_PATH, OnError, Settings, When};
+use crate::config::{ConfigError, OnError, Settings, When};
 use crate::doctor::{Check, Section};
 use crate::host::Place;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(super) fn judge(
     resolved: &Settings,
     own: &Own,
 ) -> Vec<Check> {
-    let mut checks = vec![configuration(settings, &own.config)];
+    let mut checks = vec![configuration(settings, own)];
     if settings.is_ok() {
         checks.push(tracing(resolved));
         checks.push(on_error(resolved));
@@ -23,30 +23,28 @@ pub(super) fn judge(
     checks
 }
 
-fn configuration(settings: &Result<Settings, ConfigError>, place: &Place) -> Check {
+fn configuration(settings: &Result<Settings, ConfigError>, own: &Own) -> Check {
     let name = "configuration";
-    match (settings, place) {
+    let path = own.config_path.display();
+    match (settings, &own.config) {
         (Err(error), _) => Check::problem(
             SECTION,
             name,
             error.to_string(),
-            match error.on_error() {
-                OnError::Allow => "until it is mended, containers start untraced",
-                OnError::Deny => "until it is mended, no container starts (on_error = \"deny\")",
-            },
+            "mend it; until then the defaults apply, but for on_error as far as it can be read",
         ),
         (Ok(_), Place::Open { uid, mode }) => Check::problem(
             SECTION,
             name,
             format!(
-                "{DEFAULT_PATH} belongs to uid {uid}, mode {mode:04o}: others than root can turn tracing off"
+                "{path} belongs to uid {uid}, mode {mode:04o}: others than root can turn tracing off"
             ),
-            format!("chown root:root {DEFAULT_PATH} && chmod 0644 {DEFAULT_PATH}"),
+            format!("chown root:root {path} && chmod 0644 {path}"),
         ),
         (Ok(_), Place::Missing) => {
-            Check::ok(SECTION, name, format!("no {DEFAULT_PATH}, the defaults apply"))
+            Check::ok(SECTION, name, format!("no {path}, the defaults apply"))
         }
-        (Ok(_), _) => Check::ok(SECTION, name, DEFAULT_PATH),
+        (Ok(_), _) => Check::ok(SECTION, name, path.to_string()),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::When;
+use crate::config::{DEFAULT_PATH, When};
 use crate::doctor::Status;
 use crate::host::{
     Btf, Capabilities, Docker, Executable, HOOKS_DIRS, Hook, HookFile, HooksDir, HostError, Kernel,
@@ -73,7 +73,12 @@ fn machine() -> Machine {
             })),
         },
         settings: Settings::default(),
-        own: Own { config: Place::Ours, run: Place::Ours, state: Place::Missing },
+        own: Own {
+            config_path: DEFAULT_PATH.into(),
+            config: Place::Ours,
+            run: Place::Ours,
+            state: Place::Missing,
+        },
     }
 }
 
@@ -256,7 +261,10 @@ fn a_configuration_that_cannot_be_read_is_a_problem() {
     let bad: Vec<_> = checks.iter().filter(|check| check.status != Status::Ok).collect();
     let [check] = bad[..] else { panic!("{bad:?}") };
     assert_eq!(check.name, "configuration");
-    assert_eq!(check.advice.as_deref(), Some("until it is mended, containers start untraced"));
+    assert_eq!(
+        check.advice.as_deref(),
+        Some("mend it; until then the defaults apply, but for on_error as far as it can be read")
+    );
 }
 
 #[test]

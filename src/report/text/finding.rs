@@ -1,0 +1,420 @@
+//! The findings: an overview, then each with its evidence.
+
+use super::{
+    command::{self, Mark},
+    page::{Ink, Page, Piece, piece},
+    words,
+};
+use crate::{
+    escape,
+    event::base_name,
+    report::{
+        Time,
+        model::{Address, Ancestor, Exec, Finding, Importance, Outcome, Report},
+    },
+};
+use std::collections::HashMap;
+use unicode_width::UnicodeWidthStr;
+
+/// How many different findings are shown with their evidence.
+const SHOWN: usize = 20;
+
+/// How many ancestors and addresses of one finding are shown.
+const ANCESTORS: usize = 12;
+const ADDRESSES: usize = 8;
+
+/// Findings of the same command line.
+struct Group<'a> {
+    finding: &'a Finding,
+    count: u64,
+    last: Time,
+}
+
+/// Every finding: the most important first, then as they happened.
+pub(super) fn all(page: &mut Page, report: &Report) {
+    let groups = groups(&report.findings);
+    if groups.len() > 1 {
+        page.gap();
+        for group in groups.iter().take(SHOWN) {
+            overview(page, group);
+        }
+    }
+    for (i, group) in groups.iter().take(SHOWN).enumerate() {
+        let same = groups[..i].iter().find(|other| other.finding.advice == group.finding.advice);
+        one(page, group, report, same.map(|other| other.finding.n));
+    }
+    let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
+    let beyond = beyond.saturating_add(report.findings_omitted);
+    if beyond > 0 {
+        page.gap();
+        let more = words::count(beyond, "more finding is", "more findings are");
+        let text = format!("{more} not shown here; --format json has what was kept");
+        page.paragraph(0, &[], &[piece(Ink::Strong, text)]);
+    }
+}
+
+/// What the policy allows, in a line or two each.
+pub(super) fn allowed(page: &mut Page, report: &Report) {
+    if report.allowed.is_empty() {
+        return;
+    }
+    page.gap();
+    page.title(0, "Allowed by the policy");
+    for match_ in report.allowed.iter().take(SHOWN) {
+        let reason = escape::visible(match_.reason.as_bytes());
+        let headline = headline(&match_.tool.name, &match_.addresses, Ink::Plain);
+        page.paragraph(
+            2,
+            &[],
+            &[headline, vec![piece(Ink::Plain, format!(": {reason}"))]].concat(),
+        );
+        command::write(page, 4, &argv(&match_.exec), &marks(&match_.addresses, &match_.exec));
+    }
+    if let beyond @ 1.. = report.allowed.len().saturating_sub(SHOWN) {
+        page.line(2, &[piece(Ink::Faint, format!("and {} more", words::number(beyond as u64)))]);
+    }
+}
+
+/// A finding by its headline and its command line.
+pub(super) fn brief(page: &mut Page, finding: &Finding) {
+    let mut lead = importance(finding.importance);
+    lead.push(piece(Ink::Plain, "  "));
+    let line = headline(&finding.tool.name, &finding.addresses, ink(finding.importance));
+    page.paragraph(0, &lead, &line);
+    command::write(page, 4, &argv(&finding.exec), &marks(&finding.addresses, &finding.exec));
+}
+
+fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut index = HashMap::new();
+    for finding in findings {
+        let key = (
+            &finding.recipe,
+            finding.importance,
+            &finding.tool.name,
+            &finding.exec.path,
+            &finding.exec.argv,
+        );
+        let at = *index.entry(key).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some(group) => {
+                group.count += 1;
+                group.last = finding.exec.time;
+            }
+            None => groups.push(Group { finding, count: 1, last: finding.exec.time }),
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.finding.importance));
+    groups
+}
+
+fn overview(page: &mut Page, group: &Group<'_>) {
+    let finding = group.finding;
+    let mut lead = vec![piece(Ink::Plain, format!("{:>4}  ", finding.n))];
+    lead.extend(importance(finding.importance));
+    lead.push(piece(Ink::Plain, "  "));
+    let mut line = headline(&finding.tool.name, &finding.addresses, ink(finding.importance));
+    if group.count > 1 {
+        line.push(piece(Ink::Plain, format!(" ×{}", words::number(group.count))));
+    }
+    if let Some(outcome) = &finding.outcome {
+        line.push(piece(Ink::Faint, format!(" · {}", ended(outcome))));
+    }
+    page.paragraph(0, &lead, &line);
+}
+
+fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<u64>) {
+    let Finding { addresses, exec, .. } = group.finding;
+    let finding = group.finding;
+    page.gap();
+    let rule = "─".repeat(page.width());
+    page.line(0, &[piece(Ink::Faint, rule)]);
+    let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
+    lead.extend(importance(finding.importance));
+    lead.push(piece(Ink::Plain, "  "));
+    let mut line = headline(&finding.tool.name, addresses, ink(finding.importance));
+    let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
+    line.push(piece(Ink::Faint, format!(" · {}", escape::visible(title.as_bytes()))));
+    page.paragraph(0, &lead, &line);
+    page.gap();
+    command::write(page, 3, &argv(exec), &marks(addresses, exec));
+    page.gap();
+
+    for address in addresses.iter().take(ADDRESSES) {
+        page.paragraph(3, &[], &place(address, ink(finding.importance)));
+    }
+    if let beyond @ 1.. = addresses.len().saturating_sub(ADDRESSES) {
+        let more = words::count(beyond as u64, "more address", "more addresses");
+        page.paragraph(3, &[], &[piece(Ink::Faint, format!("and {more}"))]);
+    }
+    page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, report))]);
+    for note in notes(finding) {
+        page.paragraph(3, &[], &[piece(Ink::Plain, note)]);
+    }
+    page.gap();
+    tree(page, finding);
+    if !finding.explanation.is_empty() {
+        page.gap();
+        page.title(3, "Why");
+        for line in &finding.explanation {
+            let text = piece(Ink::Plain, escape::prose(line));
+            page.paragraph(5, &[piece(Ink::Plain, "- ")], &[text]);
+        }
+    }
+    if !finding.advice.is_empty() {
+        page.gap();
+        page.title(3, "What to do");
+        if let Some(n) = same_advice {
+            page.line(5, &[piece(Ink::Plain, format!("the same as for finding {n}"))]);
+            return;
+        }
+        for (i, line) in finding.advice.iter().enumerate() {
+            let lead = piece(Ink::Plain, format!("{}. ", i + 1));
+            page.paragraph(5, &[lead], &[piece(Ink::Plain, escape::prose(line))]);
+        }
+    }
+}
+
+/// `wget → 8.8.8.8, 1.1.1.1 and 3 more`
+fn headline(tool: &str, addresses: &[Address], ink: Ink) -> Vec<Piece> {
+    const NAMED: usize = 3;
+    let mut seen: Vec<&str> = Vec::new();
+    for address in addresses.iter().take(100) {
+        if !seen.contains(&address.address.as_str()) {
+            seen.push(&address.address);
+        }
+    }
+    let named: Vec<_> =
+        seen.iter().take(NAMED).map(|address| escape::visible(address.as_bytes())).collect();
+    let mut line = vec![
+        piece(Ink::Strong, escape::visible(tool.as_bytes())),
+        piece(Ink::Plain, " → "),
+        piece(ink, named.join(", ")),
+    ];
+    if let beyond @ 1.. = seen.len().saturating_sub(NAMED) {
+        line.push(piece(Ink::Plain, format!(" and {beyond} more")));
+    }
+    line
+}
+
+fn importance(importance: Importance) -> Vec<Piece> {
+    match importance {
+        Importance::Critical => vec![piece(Ink::Critical, "CRITICAL")],
+        Importance::Medium => vec![piece(Ink::Medium, "MEDIUM"), piece(Ink::Plain, "  ")],
+    }
+}
+
+fn ink(importance: Importance) -> Ink {
+    match importance {
+        Importance::Critical => Ink::Critical,
+        Importance::Medium => Ink::Medium,
+    }
+}
+
+/// `8.8.8.8, written 0x08080808, stands as URL host: globally routable`
+fn place(address: &Address, ink: Ink) -> Vec<Piece> {
+    let canonical = escape::visible(address.address.as_bytes());
+    let mut line = vec![piece(ink, canonical.as_ref())];
+    if address.text.as_bytes() != address.address.as_bytes() {
+        const LONGEST: usize = 60;
+        let text = command::one_line([address.text.as_bytes()], LONGEST);
+        line.push(piece(Ink::Plain, format!(", written {text},")));
+    }
+    let role = escape::visible(address.role.as_bytes());
+    let scope = escape::visible(address.scope.as_bytes());
+    line.push(piece(Ink::Plain, format!(" stands as {role}: {scope}")));
+    line
+}
+
+/// When it happened, and what came of it.
+fn happened(group: &Group<'_>, report: &Report) -> String {
+    let Finding { exec, outcome, .. } = group.finding;
+    let into = words::between(report.started, exec.time);
+    let mut text = match group.count {
+        1 => format!("It ran {into} into the container's run"),
+        n => format!(
+            "It ran {}, first {into} and last {} into the container's run; the first time",
+            words::count(n, "time", "times"),
+            words::between(report.started, group.last),
+        ),
+    };
+    text.push_str(&format!(
+        "{} as user {}, process {}, exec {}, ",
+        if group.count == 1 { "," } else { "" },
+        exec.uid,
+        exec.container_pid,
+        words::number(exec.sequence),
+    ));
+    match outcome {
+        Some(outcome) => {
+            text.push_str(&format!(
+                "and {} after {}.",
+                ended(outcome),
+                words::duration(outcome.duration_ms)
+            ));
+        }
+        None => text.push_str("and how it ended was not seen."),
+    }
+    text
+}
+
+/// `succeeded (exit code 0)`
+fn ended(outcome: &Outcome) -> String {
+    match (outcome.exit_code, outcome.signal) {
+        (_, Some(signal)) => format!("was killed by signal {signal}"),
+        (Some(0), None) => "succeeded (exit code 0)".to_owned(),
+        (Some(code), None) => format!("failed (exit code {code})"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// What is unusual about the file and the process.
+fn notes(finding: &Finding) -> Vec<String> {
+    let Finding { exec, tool, .. } = finding;
+    let mut notes = Vec::new();
+    if base_name(&exec.path) != tool.name.as_bytes() {
+        const LONGEST: usize = 120;
+        notes.push(format!(
+            "The file executed is {}; that it is {} was seen by: {}.",
+            command::one_line([exec.path.as_bytes()], LONGEST),
+            escape::visible(tool.name.as_bytes()),
+            escape::visible(tool.matched_by.as_bytes()),
+        ));
+    }
+    notes.extend(exec.flags.iter().filter_map(|flag| {
+        Some(match flag.as_str() {
+            "truncated" => "Its arguments were longer than what was recorded.".to_owned(),
+            "unreadable" => "Its arguments could not be read.".to_owned(),
+            "memfd" => "The program existed in memory only, in no file.".to_owned(),
+            "deleted" => "The program's file had been deleted when it was executed.".to_owned(),
+            "upper_layer" => {
+                "The program's file was written in this container, not in its image.".to_owned()
+            }
+            "left_cgroup" => "The process had left the container's cgroup.".to_owned(),
+            "path_truncated" => "The path of the file is longer than what was recorded.".to_owned(),
+            // Said by the path, which is the interpreter's.
+            "script" => return None,
+            other => format!("Flag: {}.", escape::visible(other.as_bytes())),
+        })
+    }));
+    notes
+}
+
+/// Who started it, from the entrypoint down to the exec itself.
+fn tree(page: &mut Page, finding: &Finding) {
+    page.title(3, "Started by");
+    let Finding { ancestry, exec, .. } = finding;
+    let origin = match ancestry.last() {
+        Some(oldest) if oldest.sequence == Some(1) => None,
+        None if exec.sequence == 1 => None,
+        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
+    };
+    let mut depth = 0;
+    if let Some(origin) = origin {
+        branch(page, depth, vec![piece(Ink::Faint, origin)]);
+        depth += 1;
+    }
+    let left_out = ancestry.len().saturating_sub(ANCESTORS);
+    for (i, ancestor) in ancestry.iter().enumerate().rev() {
+        // The entrypoint and the nearest are shown; what is left out lies between.
+        if left_out > 0 && i + 1 < ancestry.len() && i >= ANCESTORS - 1 {
+            if i == ANCESTORS - 1 {
+                let more = words::count(left_out as u64, "process", "processes");
+                branch(page, depth, vec![piece(Ink::Faint, format!("({more} not shown)"))]);
+                depth += 1;
+            }
+            continue;
+        }
+        let entrypoint = ancestor.sequence == Some(1);
+        let mut pieces = process(ancestor, row_width(page, depth, entrypoint));
+        if entrypoint {
+            pieces.push(piece(Ink::Faint, ENTRYPOINT));
+        }
+        branch(page, depth, pieces);
+        depth += 1;
+    }
+    let entrypoint = exec.sequence == 1;
+    let mut text = command::one_line(
+        exec.argv.iter().map(|argument| argument.as_bytes()),
+        row_width(page, depth, entrypoint),
+    );
+    if entrypoint {
+        text.push_str(ENTRYPOINT);
+    }
+    branch(page, depth, vec![piece(ink(finding.importance), text)]);
+}
+
+/// What marks the container's first exec.
+const ENTRYPOINT: &str = "   (entrypoint)";
+
+/// Two columns a level; a level that would leave no room is drawn no deeper.
+fn branch(page: &mut Page, depth: usize, pieces: Vec<Piece>) {
+    let lead = if depth == 0 { vec![] } else { vec![piece(Ink::Faint, "└ ")] };
+    page.paragraph(5 + indent(page, depth), &lead, &pieces);
+}
+
+fn indent(page: &Page, depth: usize) -> usize {
+    (2 * depth.saturating_sub(1)).min(page.width() / 3)
+}
+
+fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {
+    let suffix = if entrypoint { ENTRYPOINT.len() } else { 0 };
+    page.width().saturating_sub(5 + indent(page, depth) + 2 + suffix).max(16)
+}
+
+/// What an ancestor executed, and the file where the command line gives it another name.
+fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
+    if ancestor.argv.is_empty() && ancestor.path.is_empty() {
+        let text = format!("process {} (what it executed was not seen)", ancestor.pid);
+        return vec![piece(Ink::Faint, text)];
+    }
+    let argv = ancestor.argv.iter().map(|argument| argument.as_bytes());
+    if ancestor.argv.is_empty() {
+        return vec![piece(Ink::Plain, command::one_line([ancestor.path.as_bytes()], width))];
+    }
+    if !is_renamed(ancestor) {
+        return vec![piece(Ink::Plain, command::one_line(argv, width))];
+    }
+    let file = format!("  [{}]", command::one_line([ancestor.path.as_bytes()], width / 2));
+    let room = width.saturating_sub(file.width());
+    vec![piece(Ink::Plain, command::one_line(argv, room)), piece(Ink::Faint, file)]
+}
+
+/// Whether `argv[0]` is not the name of the file. Shells and applets are called by
+/// many names on every system; to say so each time would help nobody.
+fn is_renamed(ancestor: &Ancestor) -> bool {
+    const OF_MANY_NAMES: [&[u8]; 7] =
+        [b"dash", b"bash", b"ash", b"busybox", b"toybox", b"coreutils", b"env"];
+    let file = base_name(&ancestor.path);
+    let called = ancestor.argv.first().map_or(&[][..], |name| base_name(name));
+    let called = called.strip_prefix(b"-").unwrap_or(called);
+    !file.is_empty() && called != file && !OF_MANY_NAMES.contains(&file)
+}
+
+/// The command line; for an exec without arguments, the file.
+fn argv(exec: &Exec) -> Vec<&[u8]> {
+    match exec.argv.as_slice() {
+        [] => vec![exec.path.as_bytes()],
+        argv => argv.iter().map(|argument| argument.as_bytes()).collect(),
+    }
+}
+
+/// Where the addresses stand in the command line.
+fn marks(addresses: &[Address], exec: &Exec) -> Vec<Mark> {
+    addresses
+        .iter()
+        .filter_map(|address| {
+            let argument = exec.argv.get(address.argument)?;
+            let range = match address.span {
+                Some(span) if span.start < span.end && span.end <= argument.len() => {
+                    span.start..span.end
+                }
+                _ => {
+                    let start = memchr::memmem::find(argument, &address.text)?;
+                    start..start + address.text.len()
+                }
+            };
+            Some(Mark { argument: address.argument, range })
+        })
+        .collect()
+}

@@ -1,0 +1,203 @@
+//! What is said of the run as a whole: the verdict, the proof, the cost.
+
+use super::{
+    command,
+    page::{Ink, Page, Piece, piece},
+    words,
+};
+use crate::{
+    escape,
+    report::model::{Importance, Report, Verdict},
+};
+
+/// How many executables are named.
+const EXECUTABLES: usize = 10;
+
+/// The verdict, and of what.
+pub(super) fn head(page: &mut Page, report: &Report) {
+    let (word, text) = verdict(report);
+    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
+    let container = &report.container;
+    let mut what = vec![short_id(&container.id)];
+    if let Some(name) = &container.name {
+        what.insert(0, escape::visible(name.as_bytes()).into_owned());
+    }
+    if let Some(image) = &container.image {
+        what.push(format!("from {}", escape::visible(image.as_bytes())));
+    }
+    if let Some(engine) = &container.engine {
+        what.push(format!("through {}", escape::visible(engine.as_bytes())));
+    }
+    if container.run > 1 {
+        what.push(format!("run {}", container.run));
+    }
+    fact(page, "container", what.join(", "));
+    if let Some(job) = &report.job {
+        let id = escape::visible(job.id.as_bytes());
+        fact(page, "job", format!("{id} ({})", escape::visible(job.source.as_bytes())));
+    }
+    let length = words::between(report.started, report.finished);
+    fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
+    let completeness = &report.completeness;
+    if completeness.is_complete() {
+        let seen = match completeness.execs {
+            0 => "everything: nothing was executed".to_owned(),
+            1 => "everything: the entrypoint was the only exec".to_owned(),
+            n => format!("everything: all {} execs, from the entrypoint on", words::number(n)),
+        };
+        fact(page, "seen", seen);
+    } else {
+        let lead = piece(Ink::Strong, format!("  {:<10} ", "seen"));
+        let text = match report.findings.is_empty() {
+            true => "NOT EVERYTHING: this run cannot be called clean",
+            false => "NOT EVERYTHING: there may be more than these findings",
+        };
+        page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
+        for shortcoming in completeness.shortcomings() {
+            let text = escape::prose(&shortcoming);
+            page.paragraph(13, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, text)]);
+        }
+    }
+}
+
+/// The verdict as a word and in words.
+fn verdict(report: &Report) -> (Piece, Vec<Piece>) {
+    let plain = |text| vec![piece(Ink::Plain, text)];
+    match report.verdict {
+        Verdict::Clean => (
+            piece(Ink::Good, "CLEAN"),
+            plain("nothing suspicious was executed, and everything was seen"),
+        ),
+        Verdict::Incomplete => (
+            piece(Ink::Critical, "INCOMPLETE"),
+            plain("nothing suspicious was seen, but not everything was seen"),
+        ),
+        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts(report)),
+    }
+}
+
+/// `4 critical, 2 medium`
+fn counts(report: &Report) -> Vec<Piece> {
+    let mut line: Vec<Piece> = Vec::new();
+    let mut add = |ink, n: u64, what: &str| {
+        if n > 0 {
+            if !line.is_empty() {
+                line.push(piece(Ink::Plain, ", "));
+            }
+            line.push(piece(ink, format!("{} {what}", words::number(n))));
+        }
+    };
+    for (importance, ink) in
+        [(Importance::Critical, Ink::Critical), (Importance::Medium, Ink::Medium)]
+    {
+        let found = report.findings.iter().filter(|finding| finding.importance == importance);
+        add(ink, found.count() as u64, importance.as_str());
+    }
+    add(Ink::Plain, report.findings_omitted, "more that were not kept");
+    line
+}
+
+fn fact(page: &mut Page, name: &str, text: String) {
+    let lead = piece(Ink::Faint, format!("  {name:<10} "));
+    page.paragraph(0, &[lead], &[piece(Ink::Plain, text)]);
+}
+
+/// The beginning of an engine's long hexadecimal id; another id whole.
+fn short_id(id: &str) -> String {
+    let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let shown = id.get(..12).filter(|_| long).unwrap_or(id);
+    escape::visible(shown.as_bytes()).into_owned()
+}
+
+/// What was executed most.
+pub(super) fn executables(page: &mut Page, report: &Report) {
+    if report.executables.is_empty() {
+        return;
+    }
+    rule(page);
+    let files = (report.executables.len() as u64).saturating_add(report.executables_omitted);
+    page.title(
+        0,
+        &format!(
+            "{} of {}",
+            words::count(report.completeness.execs, "exec", "execs"),
+            words::count(files, "program", "different programs")
+        ),
+    );
+    for executable in report.executables.iter().take(EXECUTABLES) {
+        let count = format!("{:>9}  ", words::number(executable.count));
+        let room = page.width().saturating_sub(count.len());
+        let path = command::one_line([executable.path.as_bytes()], room);
+        page.line(0, &[piece(Ink::Plain, count), piece(Ink::Plain, path)]);
+    }
+    if let beyond @ 1.. = files.saturating_sub(EXECUTABLES as u64) {
+        let more = format!("and {} more; --format json names them", words::number(beyond));
+        page.paragraph(11, &[], &[piece(Ink::Faint, more)]);
+    }
+}
+
+/// The proof that everything was seen, or the facts about what was not.
+pub(super) fn completeness(page: &mut Page, report: &Report) {
+    let found = &report.completeness;
+    rule(page);
+    let text = if found.is_complete() {
+        page.title(0, "Complete");
+        let counted = match found.execs {
+            0 => String::new(),
+            1 => "The kernel counted one exec, and it arrived. ".to_owned(),
+            n => format!("The kernel counted execs 1 to {0}, and {0} arrived. ", words::number(n)),
+        };
+        format!(
+            "Recording began before the entrypoint was executed. {counted}None was lost, cut or \
+             unreadable, and the kernel programs were still attached at the end."
+        )
+    } else {
+        page.title(0, "Not complete");
+        let no = |yes: bool| if yes { "" } else { " not" };
+        format!(
+            "Recording had{} begun before the first exec. {} arrived, the last one is number {}; \
+             {} lost, {} cut, {} unreadable. The kernel programs were{} attached at the end.",
+            no(found.attached_before_first_exec),
+            words::count(found.execs, "exec", "execs"),
+            words::number(found.last_sequence),
+            words::number(found.lost),
+            words::number(found.truncated),
+            words::number(found.unreadable),
+            no(found.programs_attached),
+        )
+    };
+    page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+    if found.lost_exits > 0 {
+        let ends = words::count(found.lost_exits, "process's end", "processes' ends");
+        let text = format!("{ends} could not be delivered: those outcomes are unknown.");
+        page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+    }
+    if let Some(events) = &report.events {
+        let text = format!(
+            "Event file: {} ({}), SHA-256 {}",
+            escape::visible(events.file.as_bytes()),
+            words::count(events.count, "event", "events"),
+            escape::visible(events.sha256.as_bytes()),
+        );
+        page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
+    }
+}
+
+/// What it took.
+pub(super) fn cost(page: &mut Page, report: &Report) {
+    let cost = &report.cost;
+    let text = format!(
+        "Cost: {} at the start, {} at the end, {} of CPU time, a ring of {}",
+        words::duration(cost.attach_ms),
+        words::duration(cost.finish_ms),
+        words::duration(cost.collector_cpu_ms),
+        words::size(cost.ring_bytes),
+    );
+    page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
+}
+
+fn rule(page: &mut Page) {
+    page.gap();
+    let rule = "─".repeat(page.width());
+    page.line(0, &[piece(Ink::Faint, rule)]);
+}

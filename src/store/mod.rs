@@ -1,0 +1,87 @@
+//! The runs that this host has logs and reports of, to read: which there are, what
+//! became of them, and their files.
+//!
+//! Every file is opened below its run's directory, and no symbolic link is followed
+//! there.
+
+mod error;
+mod find;
+mod run;
+mod summary;
+
+pub use error::StoreError;
+pub use run::Run;
+pub use summary::{State, Summary};
+
+use crate::{config::Settings, oci::ContainerId};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The annotation log's name in a run's directory.
+pub const ANNOTATIONS: &str = "annotations.jsonl";
+/// The event file's name.
+pub const EXECS: &str = "execs.jsonl";
+/// The exit report's name.
+pub const REPORT: &str = "report.json";
+
+/// Where the runs are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// A directory for each run.
+    containers: PathBuf,
+    /// A directory for each container that lives.
+    live: PathBuf,
+}
+
+impl Store {
+    /// Where these settings keep them.
+    pub fn of(settings: &Settings) -> Store {
+        Store::at(&settings.state_dir, &settings.run_dir)
+    }
+
+    /// The runs kept below `state`, of which those that live have a directory in `live`.
+    pub fn at(state: &Path, live: &Path) -> Store {
+        Store { containers: state.join("containers"), live: live.to_owned() }
+    }
+
+    /// Every run, in the order of their directories' names. What is there besides
+    /// directories with such a name is passed over.
+    ///
+    /// # Errors
+    /// When the directory is there and cannot be read.
+    pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        let unreadable = |source| StoreError::Io { path: self.containers.clone(), source };
+        let entries = match fs::read_dir(&self.containers) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(unreadable)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(unreadable)?;
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if let Some(name) = entry.file_name().to_str().filter(|_| is_directory) {
+                if could_be_a_run(name) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        names.sort();
+        Ok(names.into_iter().map(|name| Run::new(&self.containers, name)).collect())
+    }
+
+    /// Whether the container with this id lives, as far as the collection knows.
+    pub fn is_live(&self, id: &str) -> bool {
+        ContainerId::new(id).is_ok() && self.live.join(id).is_dir()
+    }
+}
+
+/// Whether this is an id, or one with the number of a run.
+fn could_be_a_run(name: &str) -> bool {
+    let id = run::split_number(name).map_or(name, |(id, _)| id);
+    ContainerId::new(id).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What became of a run, in a few words.
+
+use super::{ANNOTATIONS, Run, Store, StoreError};
+use crate::{
+    annotation::{Entry, FindingCounts, Key, Line, Tail},
+    report::{
+        Time, json,
+        model::{Container, Job, Verdict},
+    },
+};
+use serde::Serialize;
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The container lives.
+    Running,
+    /// Its report is written.
+    Finished,
+    /// It does not live any more, and nobody has finished its report.
+    Unfinished,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The name of the run's directory, which `report` and `watch` take too.
+    pub directory: String,
+    /// How far it is.
+    pub state: State,
+    /// The report's verdict; none before there is one.
+    pub verdict: Option<Verdict>,
+    /// Its findings so far.
+    pub findings: FindingCounts,
+    /// When recording began.
+    pub started: Option<Time>,
+    /// When the container's end was recorded.
+    pub finished: Option<Time>,
+    /// The container.
+    pub container: Container,
+    /// The CI job it belongs to.
+    pub job: Option<Job>,
+}
+
+impl Store {
+    /// What became of a run.
+    ///
+    /// # Errors
+    /// When its log is there and cannot be read.
+    pub fn summary(&self, run: &Run) -> Result<Summary, StoreError> {
+        let (id, number) = run.identity();
+        let mut summary = Summary {
+            directory: run.name().to_owned(),
+            state: State::Unfinished,
+            verdict: None,
+            findings: FindingCounts::default(),
+            started: None,
+            finished: None,
+            container: Container { id, run: number, ..Container::default() },
+            job: None,
+        };
+        if let Some((line, attached)) = run.attached() {
+            summary.started = Some(line.time);
+            summary.container = attached.container;
+            summary.job = attached.job;
+        } else if let Some(report) = run.report()?.and_then(|bytes| json::parse(&bytes).ok()) {
+            summary.started = Some(report.started);
+            summary.container = report.container;
+            summary.job = report.job;
+        }
+        if let Some(log) = run.open(ANNOTATIONS)? {
+            summary
+                .read_end(log)
+                .map_err(|source| StoreError::Io { path: run.path().join(ANNOTATIONS), source })?;
+        }
+        if summary.verdict.is_none() && self.is_live(&summary.container.id) {
+            summary.state = State::Running;
+        }
+        Ok(summary)
+    }
+}
+
+impl Summary {
+    /// Reads how the log ends: its last line tells all once the run is finished.
+    /// Before that, the findings are counted.
+    fn read_end(&mut self, log: File) -> io::Result<()> {
+        const END: u64 = 64 << 10;
+        let length = log.metadata()?.len();
+        let mut end = vec![0; usize::try_from(length.min(END)).unwrap_or_default()];
+        log.read_exact_at(&mut end, length.saturating_sub(END))?;
+        let last = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next());
+        if last.is_some_and(|last| self.take_finished(last)) {
+            return Ok(());
+        }
+        let mut tail = Tail::new(log);
+        while let Some(bytes) = tail.next_line()? {
+            if self.take_finished(bytes) {
+                return Ok(());
+            }
+            let Ok(line) = Line::parse(bytes) else { continue };
+            if let (Key::Finding(_), Ok(Entry::Finding(finding))) = (&line.key, line.entry()) {
+                self.findings.add(finding.importance);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the facts from the line that ends a log; `false` when it is another line.
+    fn take_finished(&mut self, bytes: &[u8]) -> bool {
+        let Ok(line) = Line::parse(bytes) else { return false };
+        let Ok(Entry::Finished(finished)) = line.entry() else { return false };
+        self.state = State::Finished;
+        self.verdict = Some(finished.verdict);
+        self.findings = finished.findings;
+        self.finished = Some(line.time);
+        true
+    }
+}

@@ -1,0 +1,56 @@
+//! Reports: the fixtures rendered and compared with snapshots that a person can read.
+//!
+//! `BUILDWARDEN_UPDATE=1 cargo test` writes the snapshots anew; read the diff.
+
+mod snapshot;
+
+use buildwarden::report::{
+    json,
+    model::Report,
+    text::{self, Layout},
+};
+use std::{fs, path::Path};
+
+const FIXTURES: [&str; 6] =
+    ["clean", "one-finding", "many", "incomplete", "findings-incomplete", "hostile"];
+
+fn fixture(name: &str) -> (String, Report) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let report = json::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    (text, report)
+}
+
+#[test]
+fn text_is_as_in_the_snapshots() {
+    for name in FIXTURES {
+        let (_, report) = fixture(name);
+        for (kind, width, colour) in [("80", 80, false), ("120", 120, false), ("colour", 80, true)]
+        {
+            let text = text::render(&report, Layout { width, colour });
+            snapshot::check(&format!("report/{name}.{kind}.txt"), &text);
+        }
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_and_nothing_is_hidden() {
+    use unicode_width::UnicodeWidthStr;
+    for name in FIXTURES {
+        let (_, report) = fixture(name);
+        for width in [40, 80, 120, 200] {
+            for line in text::render(&report, Layout { width, colour: false }).lines() {
+                assert!(line.width() <= width, "{name} at {width}: {line}");
+                assert!(!line.chars().any(buildwarden::escape::is_hidden), "{name}: {line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_report_is_written_as_it_was_read() {
+    for name in FIXTURES {
+        let (text, report) = fixture(name);
+        assert!(json::pretty(&report).unwrap() == text, "{name}");
+    }
+}
