@@ -10,6 +10,7 @@ use super::{
     file,
     lock::{Held, Lock},
     session::Session,
+    warn,
 };
 use crate::{
     annotation::Finished,
@@ -136,7 +137,7 @@ pub(super) fn finish(
     let verdict = concluded?;
     // On old kernels an unprivileged collector cannot release; poststop or `gc` will.
     if let Err(error) = released {
-        anstream::eprintln!("buildwarden: warning: {error}");
+        warn(&error);
     }
     Ok(verdict)
 }

@@ -29,7 +29,7 @@ pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 
 use crate::config::Settings;
-use std::path::PathBuf;
+use std::{fmt::Display, io::Write as _, path::PathBuf};
 
 /// Names of the files in a container's report directory.
 pub mod file {
@@ -50,4 +50,10 @@ pub fn containers_directory(settings: &Settings) -> PathBuf {
 /// a container's: ids cannot begin with a dot.
 fn probes_lock(settings: &Settings) -> PathBuf {
     settings.run_dir.join(".probes.lock")
+}
+
+/// Says on standard error what went wrong and did not stop us. Nobody may be there to
+/// hear it, which must not stop us either.
+fn warn(text: &dyn Display) {
+    let _ = writeln!(anstream::stderr(), "buildwarden: warning: {text}");
 }
