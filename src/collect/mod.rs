@@ -46,12 +46,6 @@ pub fn containers_directory(settings: &Settings) -> PathBuf {
     settings.state_dir.join("containers")
 }
 
-/// The lock that loading the probe set and filling its pool are serialised by. Not
-/// a container's: ids cannot begin with a dot.
-fn probes_lock(settings: &Settings) -> PathBuf {
-    settings.run_dir.join(".probes.lock")
-}
-
 /// Says on standard error what went wrong and did not stop us. Nobody may be there to
 /// hear it, which must not stop us either.
 fn warn(text: &dyn Display) {
