@@ -152,6 +152,9 @@ impl View {
             Entry::Finding(finding) => {
                 text::live_finding(self.since_start(finding.exec.time), &finding, self.layout)
             }
+            Entry::Allowed(allowed) => {
+                text::live_allowed(self.since_start(allowed.exec.time), &allowed, self.layout)
+            }
             Entry::Gap(gap) => {
                 text::live_gap(self.since_start(line.time), gap.execs, gap.exits, self.layout)
             }

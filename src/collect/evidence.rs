@@ -5,11 +5,12 @@ use crate::{
     annotation::Attached,
     config::Settings,
     detect::{self, Detector, Judgement},
+    escape,
     event::Exec,
     redact::{Place, Redactor},
     report::{
         Bytes, Time,
-        model::{self, Ancestor, Class, Finding, Importance, Span, Tool},
+        model::{self, Allowed, Ancestor, Class, Finding, Importance, Shell, Span, Tool},
     },
 };
 use std::{fs::File, io::Read as _, path::Path};
@@ -30,7 +31,7 @@ pub(super) fn judge(
     now: Time,
 ) -> Judgement {
     let job = attached.job.as_ref().map(|job| job.id.as_str());
-    detector.judge(exec, &detect::Context { now: now.0, job })
+    detector.judge(exec, &detect::Context { now: Some(now.0), job })
 }
 
 /// The salt of this host's redactions, made at the first use: equal secrets are
@@ -67,46 +68,73 @@ impl Context<'_> {
     /// The `n`th finding.
     pub(super) fn finding(&self, n: u64, exec: &Exec<'_>, found: &detect::Finding) -> Finding {
         let mut addresses: Vec<model::Address> = found.addresses.iter().map(address).collect();
-        let (argv, argv_omitted) = self.argv(exec, &mut addresses);
+        let exec = self.exec(exec, &mut addresses);
         Finding {
             n,
             recipe: found.recipe.clone(),
-            title: String::new(),
+            title: found.description.clone(),
             importance: found.importance.into(),
             category: class(&found.category),
             method: class(&found.method),
-            tool: Tool {
-                name: found.tool.name.clone(),
-                matched_by: found.tool.matched_by.name().to_owned(),
-            },
+            tool: tool(&found.tool),
             addresses,
-            addresses_omitted: 0,
-            shells: Vec::new(),
-            exec: model::Exec {
-                sequence: exec.sequence,
-                time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
-                pid: exec.process.pid,
-                container_pid: exec.container_pid,
-                uid: exec.uid,
-                path: exec.path.into(),
-                name: exec.name.into(),
-                argv,
-                argv_omitted,
-                flags: exec.flags.names().map(str::to_owned).collect(),
-            },
+            addresses_omitted: found.more_addresses as u64,
+            shells: found.shells.iter().map(|found| shell(found, &exec.argv)).collect(),
+            explanation: explanation(found, &exec.argv),
+            exec,
             ancestry: self.lineage.to_vec(),
             outcome: None,
-            explanation: found.explanation.lines(),
             advice: self.advice(found),
         }
     }
 
+    /// A match that the policy allows; `None` when its recipe is none of ours.
+    pub(super) fn allowed(&self, exec: &Exec<'_>, found: &detect::Allowed) -> Option<Allowed> {
+        let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe)?;
+        let mut addresses: Vec<model::Address> = found.address.iter().map(address).collect();
+        let exec = self.exec(exec, &mut addresses);
+        let importance = found.address.as_ref().map(|address| address.importance);
+        Some(Allowed {
+            recipe: recipe.name.clone(),
+            title: recipe.description.clone(),
+            importance: importance.unwrap_or(detect::Importance::Critical).into(),
+            category: class(&recipe.category),
+            method: class(&recipe.method),
+            tool: tool(&found.tool),
+            addresses,
+            addresses_omitted: 0,
+            shells: Vec::new(),
+            exec,
+            ancestry: self.lineage.to_vec(),
+            outcome: None,
+            explanation: Vec::new(),
+            reason: found.reason.clone(),
+        })
+    }
+
+    fn exec(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> model::Exec {
+        let (argv, argv_omitted) = self.argv(exec, addresses);
+        model::Exec {
+            sequence: exec.sequence,
+            time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
+            pid: exec.process.pid,
+            container_pid: exec.container_pid,
+            uid: exec.uid,
+            path: exec.path.into(),
+            name: exec.name.into(),
+            argv,
+            argv_omitted,
+            flags: exec.flags.names().map(str::to_owned).collect(),
+        }
+    }
+
     fn advice(&self, found: &detect::Finding) -> Vec<String> {
+        let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe);
         let parents: Vec<&[u8]> = self.lineage.iter().map(|ancestor| &*ancestor.path).collect();
         let script = self.lineage.iter().find_map(script);
         let job = self.attached.job.as_ref().map(|job| job.id.as_bytes());
         let evidence = detect::Evidence { step: None, script, parents: &parents, job };
-        self.detector.advice(found, &evidence)
+        recipe.map(|recipe| detect::advice(recipe, found, &evidence)).unwrap_or_default()
     }
 
     /// The arguments as they are kept: secrets replaced, and cut where all findings
@@ -156,6 +184,45 @@ fn script(ancestor: &Ancestor) -> Option<&[u8]> {
     first.map(|argument| &**argument)
 }
 
+/// How the command line was read: what an address or a shell stands in, a line each.
+fn explanation(found: &detect::Finding, argv: &[Bytes]) -> Vec<String> {
+    let shells = found.shells.iter().map(|shell| {
+        let text = argv.get(shell.argument).map_or(&[][..], |argument| &**argument);
+        format!("argument {} ({}): {}", shell.argument, shown(text), shell.role)
+    });
+    found
+        .explanation
+        .arguments
+        .iter()
+        .filter(|argument| !argument.addresses.is_empty())
+        .map(|argument| {
+            // As it is kept: what was read may hold a secret beside the address.
+            let text = argv.get(argument.argument).map_or(&[][..], |argument| &**argument);
+            let option = argument.option.as_ref().map(|option| format!(" of {}", shown(option)));
+            format!(
+                "argument {}{} ({}): {} {}",
+                argument.argument,
+                option.unwrap_or_default(),
+                shown(text),
+                argument.because,
+                argument.addresses.join(", ")
+            )
+        })
+        .chain(shells)
+        .collect()
+}
+
+/// Bytes for a line of prose: visible, and not too many.
+fn shown(bytes: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let mark = if bytes.len() > LONGEST { "…" } else { "" };
+    format!("{}{mark}", escape::visible(&bytes[..bytes.len().min(LONGEST)]))
+}
+
+fn tool(found: &detect::Tool) -> Tool {
+    Tool { name: found.name.clone(), matched_by: found.matched_by.name().to_owned() }
+}
+
 fn address(found: &detect::Address) -> model::Address {
     model::Address {
         address: found.address.clone(),
@@ -164,6 +231,19 @@ fn address(found: &detect::Address) -> model::Address {
         role: found.role.clone(),
         scope: found.scope.clone(),
         span: found.span.clone().map(|span| Span { start: span.start, end: span.end }),
+    }
+}
+
+/// A shell as it stands in the arguments that are kept: where a secret was replaced
+/// in its text, the argument it is part of.
+fn shell(found: &detect::Shell, argv: &[Bytes]) -> Shell {
+    let argument = argv.get(found.argument).map_or(&[][..], |argument| &**argument);
+    let range = found.span.clone().filter(|range| argument.get(range.clone()) == Some(&found.text));
+    Shell {
+        text: if range.is_some() { found.text.clone().into() } else { argument.into() },
+        argument: found.argument,
+        role: found.role.clone(),
+        span: range.map(|range| Span { start: range.start, end: range.end }),
     }
 }
 

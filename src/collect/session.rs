@@ -11,7 +11,10 @@ use crate::{
     event::{self, Event, Exec, Flags, ProcessId},
     execlog,
     redact::Redactor,
-    report::{Time, model::Importance},
+    report::{
+        Time,
+        model::{self, Ancestor, Importance},
+    },
     trace::{Counters, Drain, Position},
     wire,
 };
@@ -51,6 +54,7 @@ pub(super) struct Session {
     /// whose records are drained again after a crash.
     judged: HashSet<(Time, u32)>,
     findings: u64,
+    allowed: u64,
     gaps: u64,
     argv_budget: usize,
     reported: Counters,
@@ -92,6 +96,7 @@ impl Session {
             position: Position(0),
             judged: HashSet::new(),
             findings: 0,
+            allowed: 0,
             gaps: 0,
             argv_budget: ARGV_BUDGET,
             reported: Counters::default(),
@@ -116,6 +121,10 @@ impl Session {
                     Ok(Entry::Finding(finding)) => {
                         self.judged.insert((finding.exec.time, finding.exec.pid));
                         self.findings = self.findings.max(finding.n);
+                    }
+                    Ok(Entry::Allowed(allowed)) => {
+                        self.judged.insert((allowed.exec.time, allowed.exec.pid));
+                        self.allowed += 1;
                     }
                     Ok(Entry::Gap(gap)) => {
                         self.gaps += 1;
@@ -290,30 +299,49 @@ impl Session {
             return None;
         }
         let time = Time::from_boot(exec.time, attached.boot_to_unix_ns);
-        let known = self.judged.contains(&(time, exec.process.pid));
+        if self.judged.contains(&(time, exec.process.pid)) {
+            return importance;
+        }
         let lineage = self.processes.lineage(exec.process, &exec.parents);
-        for finding in judgement.findings {
-            if known || self.findings >= FINDINGS_MAX {
-                continue;
+        let mut failure = None;
+        for finding in &judgement.findings {
+            if self.findings >= FINDINGS_MAX {
+                break;
             }
             self.findings += 1;
-            let context = evidence::Context {
-                attached,
-                detector: &self.detector,
-                redactor: self.redactor.as_ref(),
-                lineage: &lineage,
-                argv_kept: self.argv_budget,
-            };
-            let written = context.finding(self.findings, exec, &finding);
-            let size: usize = written.exec.argv.iter().map(|argument| argument.len()).sum();
-            self.argv_budget = self.argv_budget.saturating_sub(size);
-            let appended = self.log.finding(now, &written);
-            if let Err(error) = appended {
-                let reason = format!("finding {} could not be written: {error}", self.findings);
-                self.failures.push(reason);
+            let written = self.context(&lineage).finding(self.findings, exec, finding);
+            self.spend(&written.exec);
+            failure = failure.or(self.log.finding(now, &written).err());
+        }
+        for allowed in &judgement.allowed {
+            let Some(written) = self.context(&lineage).allowed(exec, allowed) else { continue };
+            if self.allowed >= FINDINGS_MAX {
+                break;
             }
+            self.allowed += 1;
+            self.spend(&written.exec);
+            failure = failure.or(self.log.allowed(now, self.allowed, &written).err());
+        }
+        if let Some(error) = failure {
+            self.fail(format!("findings of exec {} could not be written: {error}", exec.sequence));
         }
         importance
+    }
+
+    fn context<'a>(&'a self, lineage: &'a [Ancestor]) -> evidence::Context<'a> {
+        evidence::Context {
+            attached: &self.attachment.attached,
+            detector: &self.detector,
+            redactor: self.redactor.as_ref(),
+            lineage,
+            argv_kept: self.argv_budget,
+        }
+    }
+
+    /// Takes what a finding keeps of argv out of what all may keep.
+    fn spend(&mut self, exec: &model::Exec) {
+        let size: usize = exec.argv.iter().map(|argument| argument.len()).sum();
+        self.argv_budget = self.argv_budget.saturating_sub(size);
     }
 
     /// Writes pending lines to the event file.

@@ -311,12 +311,19 @@ impl ProbeSet {
 /// The programs, by the names of their functions.
 const PROGRAMS: [&str; 2] = ["on_exec", "on_exit"];
 
-/// A name as the kernel side compares it: cut like `task_struct.comm`.
-fn name_key(name: &str) -> [u8; NAME_LEN] {
-    let mut key = [0; NAME_LEN];
-    for (to, from) in key[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
-        *to = from;
-    }
+/// A name as the kernel side compares it, cut like `task_struct.comm`: `struct name`.
+/// One that ends in `*` matches all that begin so.
+fn name_key(name: &str) -> [u8; 4 + NAME_LEN] {
+    let (name, is_prefix) = match name.strip_suffix('*') {
+        Some(prefix) => (prefix, true),
+        None => (name, false),
+    };
+    let len = name.len().min(NAME_LEN - 1);
+    // The NUL behind a whole name counts.
+    let bits = 8 * (len + usize::from(!is_prefix)) as u32;
+    let mut key = [0; 4 + NAME_LEN];
+    key[..4].copy_from_slice(&bits.to_ne_bytes());
+    key[4..4 + len].copy_from_slice(&name.as_bytes()[..len]);
     key
 }
 

@@ -10,7 +10,10 @@ use crate::{
     event::base_name,
     report::{
         Bytes, Time,
-        model::{Address, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span, Tool},
+        model::{
+            Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
+            Tool,
+        },
     },
 };
 use std::collections::HashMap;
@@ -60,30 +63,22 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
     }
     page.gap();
     page.title(0, "Allowed by the policy");
-    for match_ in report.allowed.iter().take(SHOWN) {
-        let reason = escape::visible(match_.reason.as_bytes());
-        let headline = headline(
-            &match_.tool,
-            &match_.addresses,
-            match_.addresses_omitted,
-            &match_.shells,
-            Ink::Plain,
-        );
-        page.paragraph(
-            2,
-            &[],
-            &[headline, vec![piece(Ink::Plain, format!(": {reason}"))]].concat(),
-        );
-        command::write(
-            page,
-            4,
-            &argv(&match_.exec),
-            &marks(&match_.addresses, &match_.shells, &match_.exec),
-        );
+    for found in report.allowed.iter().take(SHOWN) {
+        page.paragraph(2, &[], &allowed_headline(found));
+        let marks = marks(&found.addresses, &found.shells, &found.exec);
+        command::write(page, 4, &argv(&found.exec), &marks);
     }
     if let beyond @ 1.. = report.allowed.len().saturating_sub(SHOWN) {
         page.line(2, &[piece(Ink::Faint, format!("and {} more", words::number(beyond as u64)))]);
     }
+}
+
+/// `ping → 10.0.0.53: the reason`
+pub(super) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
+    let Allowed { tool, addresses, addresses_omitted, shells, reason, .. } = found;
+    let mut line = headline(tool, addresses, *addresses_omitted, shells, Ink::Plain);
+    line.push(piece(Ink::Plain, format!(": {}", escape::visible(reason.as_bytes()))));
+    line
 }
 
 /// A finding by its headline and its command line.

@@ -10,7 +10,7 @@ use crate::{
     escape,
     report::{
         Bytes, Time,
-        model::{Container, Finding, Job, Verdict},
+        model::{Allowed, Container, Finding, Job, Verdict},
     },
 };
 
@@ -29,6 +29,14 @@ pub fn live_start(time: Time, container: &Container, job: Option<&Job>, layout: 
 pub fn live_finding(since_start_ms: f64, found: &Finding, layout: Layout) -> String {
     let mut page = Page::new(layout);
     finding::brief(&mut page, since(since_start_ms), found);
+    page.into_text()
+}
+
+/// A match that the policy allows, and why.
+pub fn live_allowed(since_start_ms: f64, found: &Allowed, layout: Layout) -> String {
+    let mut page = Page::new(layout);
+    let lead = [since(since_start_ms), piece(Ink::Good, "allowed   ")];
+    page.paragraph(0, &lead, &finding::allowed_headline(found));
     page.into_text()
 }
 

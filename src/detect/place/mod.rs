@@ -1,0 +1,327 @@
+//! Reads values in the places where grammars say that something stands.
+//!
+//! One file a family of places; [`Reader`] walks a command line and hands each
+//! value to the file that its [`Kind`] belongs to.
+
+mod body;
+mod command;
+mod curl;
+mod dns;
+mod glob;
+mod lftp;
+mod remote;
+mod setting;
+mod socat;
+mod url;
+
+use super::address::{self, Accepts};
+use super::grammar::{Grammar, Kind, Place};
+use super::options::{Item, Options, Piece};
+use super::tool::Programs;
+use std::net::IpAddr;
+
+/// How deep nested commands are followed: ssh's proxy command that is a shell
+/// that runs ssh, and one more.
+const DEEPEST: usize = 4;
+
+/// Receives what is found.
+pub(super) trait Sink {
+    /// An address where a host can stand. `role` says what the tool does with it,
+    /// `within` the nested command, if it stands in one.
+    fn address(&mut self, address: IpAddr, piece: Piece<'_>, role: &str, within: &str);
+    /// A shell that the tool is told to start.
+    fn shell(&mut self, piece: Piece<'_>, role: &str);
+    /// An argument, or a part of one, was read as this; none for an unknown option.
+    fn place(
+        &mut self,
+        piece: Piece<'_>,
+        place: Option<&Place>,
+        option: Option<&[u8]>,
+        depth: usize,
+    );
+    /// Why the last place holds no address, or which.
+    fn note(&mut self, note: &'static str);
+}
+
+/// Reads a command line.
+pub(super) struct Reader<'r> {
+    pub(super) programs: &'r Programs,
+    pub(super) sink: &'r mut dyn Sink,
+    /// The host spellings of the tool that is being read.
+    accepts: Accepts,
+    /// What is being read, for the sink.
+    role: &'r str,
+    /// The nested commands around it, outermost first: `nc in proxy command`.
+    within: String,
+    depth: usize,
+    /// Bytes that decoding may still produce: nested quoting and globs must not multiply.
+    budget: usize,
+    /// Globs are read literally.
+    literal: bool,
+    joined: bool,
+}
+
+impl<'r> Reader<'r> {
+    /// A reader for a command line of this many bytes.
+    pub(super) fn new(programs: &'r Programs, sink: &'r mut dyn Sink, bytes: usize) -> Reader<'r> {
+        let budget = bytes.saturating_mul(4).saturating_add(1 << 16);
+        Reader {
+            programs,
+            sink,
+            accepts: Accepts::RESOLVER,
+            role: "",
+            within: String::new(),
+            depth: 0,
+            budget,
+            literal: false,
+            joined: false,
+        }
+    }
+
+    /// Reads the arguments of a tool, `argv[0]` already taken.
+    pub(super) fn arguments<'a, A>(&mut self, grammar: &'r Grammar, args: A)
+    where
+        A: Iterator<Item = Piece<'a>> + Clone,
+    {
+        let (states, count) =
+            if grammar.looks_ahead() { look_ahead(grammar, args.clone()) } else { (0, 0) };
+        let outer = (self.accepts, self.literal);
+        self.accepts = grammar.accepts;
+        let set = |state| states & grammar.state(state) != 0;
+        self.literal = set("literal") && !set("next");
+        let places = grammar.operands(states, count);
+        let mut options = Options::new(grammar, args);
+        let mut index = 0;
+        while let Some(item) = options.next() {
+            match item {
+                Item::Flag(piece, rule) => {
+                    self.sink.place(piece, rule.map(|rule| &rule.place), None, self.depth)
+                }
+                Item::End(piece) => self.sink.place(
+                    piece,
+                    Some(&Place { kind: Kind::Flag, ..Place::default() }),
+                    None,
+                    self.depth,
+                ),
+                Item::Value(piece, rule, name) => {
+                    self.value(grammar, piece, &rule.place, Some(name.bytes))
+                }
+                Item::Rest(piece, rule) => {
+                    self.sink.place(piece, Some(&rule.place), None, self.depth);
+                    self.rest(&rule.place, options.args.clone());
+                    break;
+                }
+                Item::Operand(piece) => {
+                    let place = places.get(index).or(places.last());
+                    index += 1;
+                    match place {
+                        Some(place)
+                            if matches!(
+                                place.kind,
+                                Kind::ShellRest | Kind::Argv | Kind::EnvArgv
+                            ) =>
+                        {
+                            self.sink.place(piece, Some(place), None, self.depth);
+                            self.rest(
+                                place,
+                                std::iter::once(piece)
+                                    .chain(options.args.clone())
+                                    .collect::<Vec<_>>()
+                                    .iter()
+                                    .copied(),
+                            );
+                            break;
+                        }
+                        Some(place) => self.value(grammar, piece, place, None),
+                        None => self.sink.place(piece, Some(&Place::default()), None, self.depth),
+                    }
+                }
+            }
+        }
+        (self.accepts, self.literal) = outer;
+    }
+
+    /// The rest of the arguments is a command.
+    fn rest<'a, A>(&mut self, place: &'r Place, args: A)
+    where
+        A: Iterator<Item = Piece<'a>> + Clone,
+    {
+        let words: Vec<Piece<'a>> = args.collect();
+        self.in_place(place, |reader| match place.kind {
+            Kind::ShellRest => command::shell_words(reader, &words),
+            Kind::EnvArgv => {
+                let start = words
+                    .iter()
+                    .position(|word| !command::is_assignment(word.bytes))
+                    .unwrap_or(words.len());
+                command::argv(reader, words.get(start..).unwrap_or_default());
+            }
+            _ => command::argv(reader, &words),
+        });
+    }
+
+    /// Runs `read` with the place's role.
+    fn in_place(&mut self, place: &'r Place, read: impl FnOnce(&mut Self)) {
+        let outer = (self.role, self.joined);
+        if !place.role.is_empty() {
+            self.role = &place.role;
+        }
+        self.joined = place.joined;
+        read(self);
+        (self.role, self.joined) = outer;
+    }
+
+    /// Reads a value in a place.
+    fn value(
+        &mut self,
+        grammar: &'r Grammar,
+        piece: Piece<'_>,
+        place: &'r Place,
+        option: Option<&[u8]>,
+    ) {
+        self.sink.place(piece, Some(place), option, self.depth);
+        self.in_place(place, |reader| reader.read(grammar, piece, place.kind));
+    }
+
+    fn read(&mut self, grammar: &'r Grammar, piece: Piece<'_>, kind: Kind) {
+        match kind {
+            Kind::Anything => body::anything(self, piece),
+            Kind::Flag | Kind::Text | Kind::AccessList | Kind::ProgramName => {}
+            Kind::Embedded => body::urls(self, piece),
+            Kind::Site => url::site(self, piece),
+            Kind::HostOrPort => {
+                if !piece.bytes.iter().all(u8::is_ascii_digit) {
+                    self.host_port(piece);
+                }
+            }
+            Kind::Members => piece.split(|byte| byte == b':').for_each(|member| {
+                self.host(member);
+            }),
+            Kind::Host => {
+                self.host(piece);
+            }
+            Kind::HostPort => self.host_port(piece),
+            Kind::HostSlash => {
+                let host = piece.split_once(b'/').map_or(piece, |(host, _)| host);
+                self.host(host);
+            }
+            Kind::Hosts => {
+                piece.split(|byte| byte == b',').for_each(|host| self.host_port(host.trim()))
+            }
+            Kind::Object => dns::object(self, piece),
+            Kind::StrictObject => self.strictly(|reader| dns::object(reader, piece)),
+            Kind::Dig => dns::dig(self, piece),
+            Kind::Url => url::url(self, piece),
+            Kind::Download => url::download(self, piece),
+            Kind::Uri => url::uri(self, piece),
+            Kind::Uris => piece.split(|byte| byte == b',').for_each(|uri| url::uri(self, uri)),
+            Kind::Proxy => url::proxy(self, piece),
+            Kind::Mention => url::mention(self, piece),
+            Kind::Destination => remote::destination(self, piece),
+            Kind::Jump => remote::jump(self, piece),
+            Kind::Forward => remote::forward(self, piece),
+            Kind::ScpPath => remote::scp(self, piece),
+            Kind::SftpPath => remote::sftp(self, piece),
+            Kind::RsyncPath => remote::rsync(self, piece),
+            Kind::FtpTarget => remote::ftp(self, piece),
+            Kind::FtpMore => remote::ftp_more(self, piece),
+            Kind::TftpWord => remote::tftp_word(self, piece),
+            Kind::Setting => setting::setting(self, grammar, piece),
+            Kind::Resolve => curl::resolve(self, piece),
+            Kind::ConnectTo => curl::connect_to(self, piece),
+            Kind::Interface => curl::interface(self, piece),
+            Kind::Mailbox => curl::mailbox(self, piece),
+            Kind::Header => body::header(self, piece),
+            Kind::Data => body::data(self, piece, true),
+            Kind::RawData => body::data(self, piece, false),
+            Kind::EncodedField => body::encoded_field(self, piece),
+            Kind::FormField => body::form_field(self, piece),
+            Kind::Socat => socat::socat(self, grammar, piece),
+            Kind::LftpCommands => lftp::commands(self, grammar, piece),
+            Kind::Shell => command::shell(self, piece),
+            Kind::Program => command::program(self, piece),
+            Kind::ShellRest => command::shell_words(self, &[piece]),
+            Kind::Argv | Kind::EnvArgv => command::argv(self, &[piece]),
+        }
+    }
+
+    /// Reads a host as the tool does. Whether it is an address.
+    fn host(&mut self, piece: Piece<'_>) -> bool {
+        self.host_as(piece, self.accepts)
+    }
+
+    fn host_as(&mut self, piece: Piece<'_>, accepts: Accepts) -> bool {
+        match address::host(piece.bytes, accepts) {
+            Some(address) => {
+                self.sink.address(address, piece, self.role, &self.within);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Reads with strict spellings only.
+    fn strictly(&mut self, read: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.accepts, Accepts::STRICT);
+        read(self);
+        self.accepts = outer;
+    }
+
+    /// The inside of `[…]`, when the text begins with a closed bracket, and what follows it.
+    fn bracketed(piece: Piece<'_>) -> Option<(Piece<'_>, Piece<'_>)> {
+        if piece.bytes.first() != Some(&b'[') {
+            return None;
+        }
+        let end = memchr::memchr(b']', piece.bytes)?;
+        Some((piece.part(1..end), piece.from(end + 1)))
+    }
+
+    /// An IPv6 address from between brackets.
+    fn ipv6(&mut self, piece: Piece<'_>) {
+        if memchr::memchr(b':', piece.bytes).is_some() {
+            self.host_as(piece, Accepts::STRICT);
+        }
+    }
+
+    /// `host`, `host:port`, `[v6]`, `[v6]:port`.
+    fn host_port(&mut self, piece: Piece<'_>) {
+        if let Some((inside, after)) = Self::bracketed(piece) {
+            if after.bytes.is_empty() || after.bytes.first() == Some(&b':') {
+                self.ipv6(inside);
+            }
+        } else if !self.host(piece)
+            && let Some((host, port)) = piece.split_once(b':')
+            && memchr::memchr(b':', port.bytes).is_none()
+        {
+            self.host(host);
+        }
+    }
+
+    /// Whether decoding may produce this many bytes more; takes them.
+    fn afford(&mut self, bytes: usize) -> bool {
+        match self.budget.checked_sub(bytes) {
+            Some(left) => {
+                self.budget = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// The states that options set, and the number of operands.
+fn look_ahead<'a>(grammar: &Grammar, args: impl Iterator<Item = Piece<'a>>) -> (u32, usize) {
+    let (mut states, mut count) = (0, 0);
+    for item in Options::new(grammar, args) {
+        match item {
+            Item::Flag(_, Some(rule)) | Item::Value(_, rule, _) => states |= rule.sets,
+            Item::Rest(_, rule) => {
+                states |= rule.sets;
+                break;
+            }
+            Item::Operand(_) => count += 1,
+            Item::Flag(_, None) | Item::End(_) => {}
+        }
+    }
+    (states, count)
+}

@@ -1,0 +1,191 @@
+//! Who is the tool: from the names of an exec to a grammar.
+
+use super::finding::Signal;
+use super::grammar::{Grammar, Standing};
+use crate::event::base_name;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Programs that contain others and choose by name.
+const MULTI_CALL: [&[u8]; 2] = [b"busybox", b"toybox"];
+
+/// Every program that has a grammar, by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Programs {
+    names: HashMap<Box<[u8]>, Arc<Program>>,
+    /// Beginnings of names, for programs whose names carry versions and architectures.
+    prefixes: Vec<(Box<[u8]>, Arc<Program>)>,
+    applets: HashMap<Box<[u8]>, Arc<Program>>,
+    /// Whether any name begins with a byte: most execs are decided here.
+    first: FirstBytes,
+}
+
+#[derive(Clone, Debug)]
+struct FirstBytes([bool; 256]);
+
+impl Default for FirstBytes {
+    fn default() -> Self {
+        FirstBytes([false; 256])
+    }
+}
+
+/// A program: its listed name and its grammar.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// The name by which recipes list it.
+    pub(super) name: Box<str>,
+    pub(super) grammar: Arc<Grammar>,
+    /// Only for carriers: what to say of the program they run.
+    pub(super) carries: Option<Signal>,
+    /// A name made known by its prefix or as an applet may be no tool of a recipe.
+    pub(super) applet: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found<'p> {
+    Program(&'p Program),
+    /// busybox, toybox.
+    MultiCall,
+}
+
+impl Programs {
+    pub(super) fn add(&mut self, grammar: Grammar) {
+        let grammar = Arc::new(grammar);
+        let carries = (grammar.standing == Standing::Carrier).then(|| {
+            if grammar.names.iter().any(|name| name.starts_with("qemu")) {
+                Signal::Emulator
+            } else {
+                Signal::Loader
+            }
+        });
+        let program = |name: &str, applet| {
+            Arc::new(Program { name: name.into(), grammar: Arc::clone(&grammar), carries, applet })
+        };
+        for name in &grammar.names {
+            self.name(name.as_bytes(), program(name, false));
+        }
+        for prefix in &grammar.prefixes {
+            self.mark(prefix.as_bytes());
+            self.prefixes.push((prefix.as_bytes().into(), program(prefix, false)));
+        }
+        for name in &grammar.applets {
+            self.applets.insert(name.as_bytes().into(), program(name, true));
+        }
+    }
+
+    /// Makes a program known under one more name.
+    pub(super) fn name(&mut self, name: &[u8], program: Arc<Program>) {
+        self.mark(name);
+        self.names.insert(name.into(), program);
+    }
+
+    fn mark(&mut self, name: &[u8]) {
+        if let Some(first) = name.first() {
+            self.first.0[usize::from(*first)] = true;
+        }
+    }
+
+    /// The program of exactly this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Program>> {
+        self.names.get(name.as_bytes())
+    }
+
+    /// What a path or a name stands for.
+    pub(super) fn find(&self, path: &[u8]) -> Option<Found<'_>> {
+        let name = plain_name(path);
+        let first = usize::from(*name.first()?);
+        if MULTI_CALL.iter().any(|multi| is_multi_call(name, multi)) {
+            return Some(Found::MultiCall);
+        }
+        if !self.first.0[first] {
+            return None;
+        }
+        if let Some(program) = self.names.get(name) {
+            return Some(Found::Program(program));
+        }
+        // The alternatives of one tool: `inetutils-telnet`, `netkit-ftp`.
+        for package in [&b"inetutils-"[..], b"netkit-"] {
+            if let Some(program) = name.strip_prefix(package).and_then(|tool| self.names.get(tool))
+            {
+                return Some(Found::Program(program));
+            }
+        }
+        self.prefixes
+            .iter()
+            .find(|(prefix, _)| name.starts_with(prefix))
+            .map(|(_, program)| Found::Program(program))
+    }
+
+    pub(super) fn applet(&self, name: &[u8]) -> Option<&Program> {
+        self.applets.get(name).map(Arc::as_ref)
+    }
+
+    /// Every name and, with a `*` at its end, every beginning of a name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&[u8], &Program)> {
+        self.names.iter().map(|(name, program)| (&**name, &**program))
+    }
+
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = (&[u8], &Program)> {
+        self.prefixes.iter().map(|(name, program)| (&**name, &**program))
+    }
+}
+
+/// `busybox`, `busybox-extras`, `busybox.static`.
+fn is_multi_call(name: &[u8], multi: &[u8]) -> bool {
+    match name.strip_prefix(multi) {
+        Some([]) => true,
+        Some([next, ..]) => matches!(next, b'-' | b'.' | b'_'),
+        None => false,
+    }
+}
+
+/// The name of a program without what shells, wrappers and the kernel put around it.
+pub(super) fn plain_name(path: &[u8]) -> &[u8] {
+    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    let name = base_name(path);
+    // A login shell's dash, a file that only lives in memory, a wrapped program of Nix.
+    let name = name.strip_prefix(b"-").unwrap_or(name);
+    let name = name.strip_prefix(b"memfd:").unwrap_or(name);
+    match name.strip_prefix(b".").and_then(|name| name.strip_suffix(b"-wrapped")) {
+        Some(wrapped) => wrapped,
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_out_of_what_stands_around_it() {
+        let cases: [(&str, &str); 10] = [
+            ("/usr/bin/curl", "curl"),
+            ("curl", "curl"),
+            ("-wget", "wget"),
+            ("/nix/store/x/bin/.curl-wrapped", "curl"),
+            ("/usr/bin/nc (deleted)", "nc"),
+            ("/memfd:curl (deleted)", "curl"),
+            (".-wrapped", ""),
+            ("/usr/bin/", ""),
+            ("", ""),
+            ("curl-config", "curl-config"),
+        ];
+        for (path, want) in cases {
+            assert_eq!(plain_name(path.as_bytes()), want.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_multi_call_program_may_carry_a_suffix() {
+        for (name, want) in [
+            ("busybox", true),
+            ("busybox-x86_64", true),
+            ("busybox.static", true),
+            ("busyboxer", false),
+            ("box", false),
+        ] {
+            assert_eq!(is_multi_call(name.as_bytes(), b"busybox"), want, "{name}");
+        }
+    }
+}
