@@ -40,7 +40,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             }
         }
     }
-    summaries.sort_by(|a, b| b.started.cmp(&a.started));
+    summaries.sort_by_key(|summary| std::cmp::Reverse(summary.started));
     let text = if args.json {
         json::pretty(&summaries).context("list as JSON")?
     } else if summaries.is_empty() {

@@ -7,7 +7,7 @@ pub(super) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -52,8 +52,8 @@ pub fn minute(time: Time) -> String {
 /// `256 KiB`, `1 MiB`
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
-        b if b >= 1 << 20 && b % (1 << 20) == 0 => format!("{} MiB", number(b >> 20)),
-        b if b >= 1 << 10 && b % (1 << 10) == 0 => format!("{} KiB", number(b >> 10)),
+        b if b >= 1 << 20 && b.is_multiple_of(1 << 20) => format!("{} MiB", number(b >> 20)),
+        b if b >= 1 << 10 && b.is_multiple_of(1 << 10) => format!("{} KiB", number(b >> 10)),
         b => count(b, "byte", "bytes"),
     }
 }
