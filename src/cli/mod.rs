@@ -1,6 +1,7 @@
 //! The command line: one verb, one file. A verb reads its arguments, enters the
 //! room that does the work, and maps what came back to an [`Exit`].
 
+mod check;
 mod collect;
 mod doctor;
 mod exit;
@@ -9,6 +10,7 @@ mod gc;
 mod hook;
 mod list;
 mod manual;
+mod recipe;
 mod report;
 mod run;
 mod terminal;
@@ -35,6 +37,8 @@ enum Verb {
     Hook(hook::Args),
     Collect(collect::Args),
     Run(run::Args),
+    Check(check::Args),
+    Recipe(recipe::Args),
     List(list::Args),
     Watch(watch::Args),
     Report(report::Args),
@@ -52,6 +56,8 @@ pub fn main() -> ExitCode {
         Verb::Hook(args) => hook::run(args, config),
         Verb::Collect(args) => collect::run(args, config),
         Verb::Run(args) => run::run(args, config),
+        Verb::Check(args) => check::run(args),
+        Verb::Recipe(args) => recipe::run(args),
         Verb::List(args) => list::run(args, config),
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),

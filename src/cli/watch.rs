@@ -164,6 +164,7 @@ impl View {
                 &finished.reasons,
                 self.layout,
             ),
+            // What the policy allows is for the report.
             Entry::Other => return None,
         })
     }

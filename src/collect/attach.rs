@@ -226,7 +226,10 @@ fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, Coll
     if same {
         return Ok(None);
     }
-    end(settings, &target.id)?;
+    let ended = end(settings, &target.id);
+    if let Err(error) = &ended {
+        anstream::eprintln!("buildwarden: warning: an earlier run of {id}: {error}");
+    }
     create()?.map(Some).ok_or_else(|| CollectError::Collector {
         id: id.to_owned(),
         reason: "its earlier run has not ended".to_owned(),

@@ -4,8 +4,7 @@ use super::{CollectError, directory::Directory};
 use crate::{
     annotation::Attached,
     config::Settings,
-    detect::{self, Detector, Judgement},
-    escape,
+    detect::{self, Argument, Detector, Judgement, Reading, Recipe},
     event::Exec,
     redact::{Place, Redactor},
     report::{
@@ -19,8 +18,14 @@ use std::{fs::File, io::Read as _, path::Path};
 const ARGV_LEAST: usize = 4 << 10;
 
 /// The detector of the configuration.
-pub(super) fn detector(_settings: &Settings) -> Result<Detector, String> {
-    Ok(Detector::builtin())
+pub(super) fn detector(settings: &Settings) -> Result<Detector, String> {
+    let mut recipes = Detector::builtin_recipes();
+    for path in &settings.recipes {
+        let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+        recipes.push(Recipe::read(&text).map_err(|error| named(&error))?);
+    }
+    Detector::new(recipes, settings.policy.clone()).map_err(|error| error.to_string())
 }
 
 /// What the detector says of an exec.
@@ -31,7 +36,7 @@ pub(super) fn judge(
     now: Time,
 ) -> Judgement {
     let job = attached.job.as_ref().map(|job| job.id.as_str());
-    detector.judge(exec, &detect::Context { now: Some(now.0), job })
+    detector.judge(exec, &detect::Context { now: now.0, job })
 }
 
 /// The salt of this host's redactions, made at the first use: equal secrets are
@@ -68,7 +73,7 @@ impl Context<'_> {
     /// The `n`th finding.
     pub(super) fn finding(&self, n: u64, exec: &Exec<'_>, found: &detect::Finding) -> Finding {
         let mut addresses: Vec<model::Address> = found.addresses.iter().map(address).collect();
-        let exec = self.exec(exec, &mut addresses);
+        let kept = self.exec(exec, &mut addresses);
         Finding {
             n,
             recipe: found.recipe.clone(),
@@ -79,9 +84,9 @@ impl Context<'_> {
             tool: tool(&found.tool),
             addresses,
             addresses_omitted: found.more_addresses as u64,
-            shells: found.shells.iter().map(|found| shell(found, &exec.argv)).collect(),
-            explanation: explanation(found, &exec.argv),
-            exec,
+            shells: found.shells.iter().map(|shell| self::shell(shell, exec, &kept)).collect(),
+            explanation: explanation(&found.explanation, exec, &kept),
+            exec: kept,
             ancestry: self.lineage.to_vec(),
             outcome: None,
             advice: self.advice(found),
@@ -92,7 +97,7 @@ impl Context<'_> {
     pub(super) fn allowed(&self, exec: &Exec<'_>, found: &detect::Allowed) -> Option<Allowed> {
         let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe)?;
         let mut addresses: Vec<model::Address> = found.address.iter().map(address).collect();
-        let exec = self.exec(exec, &mut addresses);
+        let kept = self.exec(exec, &mut addresses);
         let importance = found.address.as_ref().map(|address| address.importance);
         Some(Allowed {
             recipe: recipe.name.clone(),
@@ -104,10 +109,10 @@ impl Context<'_> {
             addresses,
             addresses_omitted: 0,
             shells: Vec::new(),
-            exec,
+            explanation: explanation(&self.detector.explain(exec), exec, &kept),
+            exec: kept,
             ancestry: self.lineage.to_vec(),
             outcome: None,
-            explanation: Vec::new(),
             reason: found.reason.clone(),
         })
     }
@@ -129,12 +134,11 @@ impl Context<'_> {
     }
 
     fn advice(&self, found: &detect::Finding) -> Vec<String> {
-        let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe);
         let parents: Vec<&[u8]> = self.lineage.iter().map(|ancestor| &*ancestor.path).collect();
         let script = self.lineage.iter().find_map(script);
         let job = self.attached.job.as_ref().map(|job| job.id.as_bytes());
         let evidence = detect::Evidence { step: None, script, parents: &parents, job };
-        recipe.map(|recipe| detect::advice(recipe, found, &evidence)).unwrap_or_default()
+        self.detector.advice(found, &evidence)
     }
 
     /// The arguments as they are kept: secrets replaced, and cut where all findings
@@ -184,39 +188,34 @@ fn script(ancestor: &Ancestor) -> Option<&[u8]> {
     first.map(|argument| &**argument)
 }
 
-/// How the command line was read: what an address or a shell stands in, a line each.
-fn explanation(found: &detect::Finding, argv: &[Bytes]) -> Vec<String> {
-    let shells = found.shells.iter().map(|shell| {
-        let text = argv.get(shell.argument).map_or(&[][..], |argument| &**argument);
-        format!("argument {} ({}): {}", shell.argument, shown(text), shell.role)
-    });
-    found
-        .explanation
-        .arguments
-        .iter()
-        .filter(|argument| !argument.addresses.is_empty())
-        .map(|argument| {
-            // As it is kept: what was read may hold a secret beside the address.
-            let text = argv.get(argument.argument).map_or(&[][..], |argument| &**argument);
-            let option = argument.option.as_ref().map(|option| format!(" of {}", shown(option)));
-            format!(
-                "argument {}{} ({}): {} {}",
-                argument.argument,
-                option.unwrap_or_default(),
-                shown(text),
-                argument.because,
-                argument.addresses.join(", ")
-            )
-        })
-        .chain(shells)
-        .collect()
+/// How the command line was read. What stands in an argument that had a secret is
+/// shown as the argument is kept.
+fn explanation(reading: &Reading, exec: &Exec<'_>, kept: &model::Exec) -> Vec<String> {
+    let mut reading = reading.clone();
+    for argument in &mut reading.arguments {
+        if let Some(redacted) = redacted(argument.argument, exec, kept) {
+            argument.text = redacted[..redacted.len().min(Argument::LONGEST)].to_vec();
+            argument.span = None;
+        }
+    }
+    reading.lines()
 }
 
-/// Bytes for a line of prose: visible, and not too many.
-fn shown(bytes: &[u8]) -> String {
-    const LONGEST: usize = 120;
-    let mark = if bytes.len() > LONGEST { "…" } else { "" };
-    format!("{}{mark}", escape::visible(&bytes[..bytes.len().min(LONGEST)]))
+fn shell(found: &detect::Shell, exec: &Exec<'_>, kept: &model::Exec) -> Shell {
+    let redacted = redacted(found.argument, exec, kept);
+    let span = found.span.clone().filter(|_| redacted.is_none());
+    Shell {
+        text: redacted.unwrap_or(&found.text).into(),
+        argument: found.argument,
+        role: found.role.clone(),
+        span: span.map(|span| Span { start: span.start, end: span.end }),
+    }
+}
+
+/// The argument as it is kept, where that is not as it was.
+fn redacted<'a>(index: usize, exec: &Exec<'_>, kept: &'a model::Exec) -> Option<&'a [u8]> {
+    let kept = kept.argv.get(index)?;
+    (exec.argv.iter().nth(index) != Some(&**kept)).then_some(&**kept)
 }
 
 fn tool(found: &detect::Tool) -> Tool {
@@ -231,19 +230,6 @@ fn address(found: &detect::Address) -> model::Address {
         role: found.role.clone(),
         scope: found.scope.clone(),
         span: found.span.clone().map(|span| Span { start: span.start, end: span.end }),
-    }
-}
-
-/// A shell as it stands in the arguments that are kept: where a secret was replaced
-/// in its text, the argument it is part of.
-fn shell(found: &detect::Shell, argv: &[Bytes]) -> Shell {
-    let argument = argv.get(found.argument).map_or(&[][..], |argument| &**argument);
-    let range = found.span.clone().filter(|range| argument.get(range.clone()) == Some(&found.text));
-    Shell {
-        text: if range.is_some() { found.text.clone().into() } else { argument.into() },
-        argument: found.argument,
-        role: found.role.clone(),
-        span: range.map(|range| Span { start: range.start, end: range.end }),
     }
 }
 

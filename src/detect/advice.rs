@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::recipe::Recipe;
-use std::fmt::Write;
+use crate::escape::visible;
 
 /// What is known of a finding's surroundings. What is absent is said in general words.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +24,7 @@ const LONGEST: usize = 200;
 
 /// The advice of a recipe for one finding, in the recipe's order. Inserted
 /// values are plain text: what could act on a terminal is written as an escape.
-pub fn advice(recipe: &Recipe, finding: &Finding, evidence: &Evidence<'_>) -> Vec<String> {
+pub(super) fn advice(recipe: &Recipe, finding: &Finding, evidence: &Evidence<'_>) -> Vec<String> {
     recipe.advice.iter().map(|template| render(template, finding, evidence)).collect()
 }
 
@@ -95,33 +95,12 @@ pub(super) fn unknown_placeholder(template: &str) -> Option<&str> {
     pieces(template).filter_map(|(_, name)| name).find(|name| !PLACEHOLDERS.contains(name))
 }
 
-/// Bytes as plain text: controls, directional marks and zero-width characters
-/// as `\u{..}`, what is not UTF-8 as `\xNN`.
+/// The beginning of a value, with everything that could act on a terminal written out.
 fn plain(bytes: &[u8]) -> String {
-    let cut = bytes.len() > LONGEST;
-    let mut text = String::with_capacity(bytes.len().min(LONGEST));
-    for chunk in bytes[..bytes.len().min(LONGEST)].utf8_chunks() {
-        for char in chunk.valid().chars() {
-            if acts(char) {
-                let _ = write!(text, "\\u{{{:x}}}", u32::from(char));
-            } else {
-                text.push(char);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
+    match bytes.get(..LONGEST) {
+        Some(head) if bytes.len() > LONGEST => format!("{}…", visible(head)),
+        _ => visible(bytes).into_owned(),
     }
-    if cut {
-        text.push('…');
-    }
-    text
-}
-
-/// Whether a character acts on what displays it, or cannot be seen.
-fn acts(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -129,18 +108,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_on_a_terminal_is_shown() {
-        let cases: [(&[u8], &str); 6] = [
-            (b"plain", "plain"),
-            (b"\x1b[2J", "\\u{1b}[2J"),
-            (b"a\nb", "a\\u{a}b"),
-            ("a\u{202e}b".as_bytes(), "a\\u{202e}b"),
-            (b"\xff", "\\xff"),
-            ("é".as_bytes(), "é"),
-        ];
-        for (bytes, want) in cases {
-            assert_eq!(plain(bytes), want);
-        }
+    fn a_value_is_plain_and_short() {
+        assert_eq!(plain(b"\x1b[2J"), "\\x1b[2J");
+        assert_eq!(plain(b"\xff"), "\\xff");
         assert!(plain(&[b'a'; 1000]).len() < 300);
     }
 

@@ -3,6 +3,7 @@
 
 use super::grammar::{Kind, Place};
 use super::options::Piece;
+use crate::escape::visible;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -18,6 +19,16 @@ pub struct Reading {
 impl Reading {
     /// How many arguments a reading carries.
     pub const MOST: usize = 64;
+
+    /// The reading as plain text, a line for each argument. What could act on a
+    /// terminal is written out.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.arguments.iter().map(Argument::line).collect();
+        if self.more > 0 {
+            lines.push(format!("… and {} more arguments without an address", self.more));
+        }
+        lines
+    }
 }
 
 /// One argument, or a part of one.
@@ -44,6 +55,26 @@ pub struct Argument {
 impl Argument {
     /// How many bytes of an argument a reading carries.
     pub const LONGEST: usize = 256;
+
+    fn line(&self) -> String {
+        let text = visible(&self.text);
+        let option = self
+            .option
+            .as_ref()
+            .map_or_else(String::new, |option| format!(" of {}", visible(option)));
+        let addresses = if self.addresses.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", self.addresses.join(", "))
+        };
+        format!(
+            "{}argv[{}] {text} — {}{option}{addresses} ({})",
+            "  ".repeat(self.depth),
+            self.argument,
+            self.is,
+            self.because
+        )
+    }
 }
 
 /// Collects a reading.

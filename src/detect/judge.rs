@@ -1,5 +1,6 @@
 //! The detector: from an exec to findings.
 
+use super::advice::{self, Evidence};
 use super::explain::{Explainer, Reading};
 use super::finding::{Address, Allowed, Finding, Importance, Judgement, Shell, Signal, Tool};
 use super::grammar::{Grammar, Kind, Place, Standing};
@@ -22,6 +23,42 @@ pub struct Detector {
     recipes: Vec<Recipe>,
     policy: Policy,
 }
+
+/// The usual names of programs that are otherwise known by how their names begin.
+const CARRIERS: [&str; 32] = [
+    "busybox",
+    "busybox.static",
+    "busybox-extras",
+    "busybox-x86_64",
+    "busybox-aarch64",
+    "toybox",
+    "toybox-x86_64",
+    "ld-linux.so.2",
+    "ld-linux-x86-64.so.2",
+    "ld-linux-aarch64.so.1",
+    "ld-linux-armhf.so.3",
+    "ld-linux-riscv64-lp64d.so.1",
+    "ld64.so.1",
+    "ld64.so.2",
+    "ld-musl-x86_64.so.1",
+    "ld-musl-aarch64.so.1",
+    "ld-musl-armhf.so.1",
+    "ld-musl-i386.so.1",
+    "ld-2.31.so",
+    "ld-2.28.so",
+    "ld-2.17.so",
+    "qemu-x86_64",
+    "qemu-x86_64-static",
+    "qemu-aarch64",
+    "qemu-aarch64-static",
+    "qemu-arm",
+    "qemu-arm-static",
+    "qemu-i386",
+    "qemu-i386-static",
+    "qemu-riscv64",
+    "qemu-riscv64-static",
+    "qemu-s390x-static",
+];
 
 /// How many programs may carry one another (a loader that runs an emulator that runs a loader …).
 const MOST_CARRIERS: usize = 4;
@@ -95,8 +132,9 @@ impl Detector {
         &self.recipes
     }
 
-    /// Every base name that can make an exec a tool. One that ends in `*` stands
-    /// for every name that begins with what stands before it.
+    /// Every base name that can make an exec a tool: tools, multi-call programs,
+    /// loaders and emulators. Whole names, for whoever compares whole names; what
+    /// has a version or an architecture in it stands here with the usual ones.
     pub fn tool_names(&self) -> impl Iterator<Item = &str> {
         let tool = |program: &Program| {
             matches!(program.grammar.standing, Standing::Tool | Standing::Carrier)
@@ -106,19 +144,15 @@ impl Detector {
             .all()
             .filter(move |(_, program)| tool(program))
             .filter_map(|(name, _)| str::from_utf8(name).ok());
-        let carriers = [
-            "busybox*",
-            "toybox*",
-            "ld-*",
-            "ld.so*",
-            "ld64.so*",
-            "libc.musl-*",
-            "qemu-*",
-            "inetutils-*",
-            "netkit-*",
-            "memfd:*",
-        ];
-        plain.chain(carriers)
+        plain.chain(CARRIERS)
+    }
+
+    /// What to do about a finding of one of these recipes.
+    pub fn advice(&self, finding: &Finding, evidence: &Evidence<'_>) -> Vec<String> {
+        self.recipes
+            .iter()
+            .find(|recipe| recipe.name == finding.recipe)
+            .map_or_else(Vec::new, |recipe| advice::advice(recipe, finding, evidence))
     }
 
     /// Judges one exec. Allocates nothing when it is no tool.

@@ -19,7 +19,7 @@ mod recipe;
 mod scope;
 mod tool;
 
-pub use advice::{Evidence, advice};
+pub use advice::Evidence;
 pub use explain::{Argument, Reading};
 pub use finding::{Address, Allowed, Attack, Finding, Importance, Judgement, Shell, Signal, Tool};
 pub use grammar::GrammarError;

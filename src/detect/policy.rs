@@ -133,10 +133,10 @@ pub(super) struct Rule {
 }
 
 /// What the detector has to know that an exec does not say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The time of the judgement. Without it no rule is taken to have expired.
-    pub now: Option<Timestamp>,
+    /// The time of the judgement: rules expire.
+    pub now: Timestamp,
     /// The job's id.
     pub job: Option<&'a str>,
 }
@@ -226,10 +226,7 @@ impl Rule {
         let any = |list: &[String], matches: &dyn Fn(&String) -> bool| {
             list.is_empty() || list.iter().any(matches)
         };
-        let alive = match (self.expires, context.now) {
-            (Some(end), Some(now)) => now < end,
-            _ => true,
-        };
+        let alive = self.expires.is_none_or(|end| context.now < end);
         alive
             && match address {
                 Some(address) => {

@@ -163,6 +163,14 @@ pub enum RecipeError {
 }
 
 impl Recipe {
+    /// The file of a recipe that ships with the program.
+    pub fn builtin_text(name: &str) -> Option<&'static str> {
+        super::builtin::RECIPES
+            .iter()
+            .find(|(file, _)| file.strip_suffix(".toml") == Some(name))
+            .map(|(_, text)| *text)
+    }
+
     /// Reads a recipe file's text. Whether its tools have grammars is checked by
     /// [`super::Detector::new`].
     pub fn read(text: &str) -> Result<Recipe, RecipeError> {

@@ -121,13 +121,9 @@ impl Programs {
         self.applets.get(name).map(Arc::as_ref)
     }
 
-    /// Every name and, with a `*` at its end, every beginning of a name.
+    /// Every name.
     pub(super) fn all(&self) -> impl Iterator<Item = (&[u8], &Program)> {
         self.names.iter().map(|(name, program)| (&**name, &**program))
-    }
-
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = (&[u8], &Program)> {
-        self.prefixes.iter().map(|(name, program)| (&**name, &**program))
     }
 }
 

@@ -350,7 +350,10 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
         .open_memory(OBJECT)
         .and_then(|open| open.load())
         .map_err(failed("load the probe set"))?;
-    for mut map in object.maps_mut() {
+    // The compiler's own maps (".rodata") belong to the programs, and the BPF file
+    // system takes no name with a dot.
+    let ours = |map: &libbpf_rs::MapMut<'_>| !map.name().to_string_lossy().contains('.');
+    for mut map in object.maps_mut().filter(ours) {
         let path = staging.join(map.name());
         map.pin(&path).map_err(failed("pin a map"))?;
     }
