@@ -175,10 +175,8 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Findi
     what_to_do(page, finding, alike);
 }
 
-/// How the command line was read. Of a long one, only what is about the addresses.
+/// How the command line was read where an address or a shell stands.
 fn why(page: &mut Page, finding: &Finding) {
-    /// Up to so many lines are shown whatever they say.
-    const FEW: usize = 4;
     const MOST: usize = 12;
     let lines = &finding.explanation;
     if lines.is_empty() {
@@ -189,7 +187,7 @@ fn why(page: &mut Page, finding: &Finding) {
             || finding.shells.iter().take(MOST).any(|found| line.contains(&found.role))
     };
     let mut shown: Vec<&String> = lines.iter().collect();
-    if lines.len() > FEW && lines.iter().any(|line| says_it(&line)) {
+    if lines.iter().any(|line| says_it(&line)) {
         shown.retain(says_it);
     }
     shown.truncate(MOST);
@@ -198,11 +196,6 @@ fn why(page: &mut Page, finding: &Finding) {
     for line in &shown {
         let text = piece(Ink::Plain, words::sentence(line));
         page.paragraph(5, &[piece(Ink::Plain, "- ")], &[text]);
-    }
-    if let beyond @ 1.. = lines.len() - shown.len() {
-        let more = words::count(beyond as u64, "more line", "more lines");
-        let text = format!("{more} about the other arguments in --format json");
-        page.paragraph(5, &[piece(Ink::Faint, "  ")], &[piece(Ink::Faint, text)]);
     }
 }
 

@@ -12,7 +12,9 @@ const EXECUTABLES: usize = 10;
 
 /// The verdict, and of what.
 pub(super) fn head(page: &mut Page, report: &Report) {
-    let (word, text) = verdict(report);
+    // What the facts say, not what the file says of itself: it may have been changed.
+    let derived = crate::report::verdict(&report.completeness, &report.findings);
+    let (word, text) = verdict(report, derived);
     page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
     fact(page, "container", container(&report.container));
     if let Some(job) = &report.job {
@@ -21,6 +23,14 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
+    if derived != report.verdict {
+        let lead = piece(Ink::Strong, format!("  {:<10} ", "beware"));
+        let text = format!(
+            "the file says {}, which its own facts contradict: it was changed",
+            report.verdict.as_str()
+        );
+        page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
+    }
     let completeness = &report.completeness;
     if completeness.is_complete() {
         let seen = match completeness.execs {
@@ -62,9 +72,9 @@ pub(super) fn container(container: &Container) -> String {
 }
 
 /// The verdict as a word and in words.
-fn verdict(report: &Report) -> (Piece, Vec<Piece>) {
+fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
-    match report.verdict {
+    match verdict {
         Verdict::Clean => (
             piece(Ink::Good, "CLEAN"),
             plain("nothing suspicious was executed, and everything was seen"),
