@@ -283,7 +283,8 @@ fn write_execs(path: &Path) {
             argv: Argv(argv),
             ..Exec::default()
         };
-        execlog::push_exec(&mut out, &exec, exec.argv.iter(), &[], None);
+        let beside = execlog::Beside { parents: &[], finding: None, argv_kept: 1 << 20 };
+        execlog::push_exec(&mut out, &exec, exec.argv.iter(), beside);
     }
     append(path).write_all(&out).unwrap();
 }

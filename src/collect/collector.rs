@@ -109,7 +109,7 @@ fn open_probes(settings: &Settings) -> Result<ProbeSet, CollectError> {
         path: trace::pin_directory(&settings.bpffs),
         reason: "the probe set is gone".to_owned(),
     };
-    Ok(ProbeSet::open(&settings.bpffs)?.ok_or_else(gone)?)
+    ProbeSet::open(&settings.bpffs)?.ok_or_else(gone)
 }
 
 /// What tells that the container has ended: its scope has emptied and its first

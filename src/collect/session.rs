@@ -1,15 +1,15 @@
 //! Draining, judging and writing down: the state of one collection.
 
 use super::{
-    CollectError, attachment::Attachment, clock, directory::Directory, evidence, file,
-    processes::Processes,
+    CollectError, attachment::Attachment, clock, collector::path_of, directory::Directory,
+    evidence, file, processes::Processes,
 };
 use crate::{
     annotation::{Entry, Gap, Line, Log, Tail},
     config::Settings,
     detect::Detector,
     event::{self, Event, Exec, Flags, ProcessId},
-    execlog,
+    execlog, oci,
     redact::Redactor,
     report::{
         Time,
@@ -30,6 +30,8 @@ const BATCH: u64 = 256 << 10;
 pub(super) const FINDINGS_MAX: u64 = 1000;
 /// Bytes of argv that all findings together keep; beyond that each keeps little.
 const ARGV_BUDGET: usize = 16 << 20;
+/// The same for all long ones in the event file: a build must not fill the disk.
+const EVENTS_ARGV_BUDGET: usize = 256 << 20;
 /// Least time between two gap annotations, nanoseconds.
 const GAP_INTERVAL: u64 = 1_000_000_000;
 
@@ -57,6 +59,7 @@ pub(super) struct Session {
     allowed: u64,
     gaps: u64,
     argv_budget: usize,
+    events_argv_budget: usize,
     reported: Counters,
     last_gap: u64,
     /// What could not be done; each kind once.
@@ -82,6 +85,8 @@ impl Session {
             failures.push(format!("configured recipes or policy: {error}"));
             Detector::builtin()
         });
+        let mut attachment = attachment;
+        name(&mut attachment.attached.container);
         let mut session = Session {
             events: directory.append(file::EXECS)?,
             attachment,
@@ -99,6 +104,7 @@ impl Session {
             allowed: 0,
             gaps: 0,
             argv_budget: ARGV_BUDGET,
+            events_argv_budget: EVENTS_ARGV_BUDGET,
             reported: Counters::default(),
             last_gap: 0,
             failures,
@@ -282,9 +288,17 @@ impl Session {
         exec: &Exec<'_>,
         argv: impl Iterator<Item = &'a [u8]> + Clone,
         parents: &[ProcessId],
-        importance: Option<Importance>,
+        finding: Option<Importance>,
     ) {
-        execlog::push_exec(&mut self.pending, exec, argv.clone(), parents, importance);
+        let long = exec.argv_len as usize > execlog::ARGV_LEAST;
+        let argv_kept = if long { self.events_argv_budget } else { 0 }.max(execlog::ARGV_LEAST);
+        let before = self.pending.len();
+        let beside = execlog::Beside { parents, finding, argv_kept };
+        execlog::push_exec(&mut self.pending, exec, argv.clone(), beside);
+        if long {
+            let size = self.pending.len() - before;
+            self.events_argv_budget = self.events_argv_budget.saturating_sub(size);
+        }
         self.processes.insert(exec, argv);
     }
 
@@ -377,5 +391,16 @@ impl Session {
         if self.failures.len() < 16 && !self.failures.contains(&reason) {
             self.failures.push(reason);
         }
+    }
+}
+
+/// Fills in what the engine knows beside the bundle; too slow for the hook.
+fn name(container: &mut model::Container) {
+    if container.engine.as_deref() == Some("podman")
+        && let Some(bundle) = &container.bundle
+    {
+        let stored = oci::stored(&path_of(bundle));
+        container.name = container.name.take().or(stored.name);
+        container.image = container.image.take().or(stored.image);
     }
 }

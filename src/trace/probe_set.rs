@@ -1,7 +1,7 @@
 //! The probe set: loaded once a host, pinned, found again by every hook.
 
 use super::{
-    OBJECT, TraceError,
+    OBJECT, TraceError, messages,
     slots::{DEPTHS, HostFacts, NAME_LEN, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
 };
 use libbpf_rs::{
@@ -203,9 +203,7 @@ impl ProbeSet {
     }
 
     fn insert_ring(&self, id: SlotId, ring_bytes: u32) -> Result<(), TraceError> {
-        let options =
-            bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };
-        let ring = MapHandle::create(MapType::RingBuf, Some("bw_ring"), 0, 0, ring_bytes, &options)
+        let ring = create_ring(ring_bytes)
             .map_err(|e| TraceError::bpf(format!("create a ring of {ring_bytes} bytes"), e))?;
         let fd = std::os::fd::AsRawFd::as_raw_fd(&ring.as_fd());
         self.map("rings")?
@@ -308,6 +306,13 @@ impl ProbeSet {
     }
 }
 
+/// Makes a ring buffer of `bytes`.
+pub(super) fn create_ring(bytes: u32) -> libbpf_rs::Result<MapHandle> {
+    let options =
+        bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };
+    MapHandle::create(MapType::RingBuf, Some("bw_ring"), 0, 0, bytes, &options)
+}
+
 /// The programs, by the names of their functions.
 const PROGRAMS: [&str; 2] = ["on_exec", "on_exit"];
 
@@ -346,6 +351,7 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
     }
     make_directory(&staging)?;
 
+    messages::keep();
     let mut object = ObjectBuilder::default()
         .open_memory(OBJECT)
         .and_then(|open| open.load())

@@ -64,10 +64,8 @@ impl<'a> Iterator for Split<'a> {
             }
             match byte {
                 b'\\' => escaped = true,
-                _ if quote != 0 => {
-                    if byte == quote {
-                        quote = 0;
-                    }
+                _ if quote != 0 && byte == quote => {
+                    quote = 0;
                 }
                 b'"' | b'\'' => quote = byte,
                 b'[' | b'(' | b'{' => open += 1,
