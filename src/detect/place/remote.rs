@@ -11,7 +11,7 @@ fn after_scheme<'a>(piece: Piece<'a>, schemes: &[&[u8]]) -> Option<Piece<'a>> {
         .get(..12.min(piece.bytes.len()))
         .and_then(|head| memchr::memmem::find(head, b"://"))?;
     let name = &piece.bytes[..end];
-    schemes.iter().any(|scheme| name == *scheme).then(|| piece.from(end + 3))
+    schemes.contains(&name).then(|| piece.from(end + 3))
 }
 
 /// What follows the last `@`.

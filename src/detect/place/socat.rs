@@ -74,11 +74,8 @@ impl<'a> Iterator for Split<'a> {
             }
             match byte {
                 b'\\' => escaped = true,
-                _ if quote != 0 => {
-                    if byte == quote {
-                        quote = 0;
-                    }
-                }
+                _ if quote != 0 && byte != quote => {}
+                _ if quote != 0 => quote = 0,
                 b'"' | b'\'' => quote = byte,
                 b'[' | b'(' | b'{' => open += 1,
                 b']' | b')' | b'}' => open = open.saturating_sub(1),
