@@ -92,13 +92,19 @@ struct {
 	__type(value, struct spill);
 } spills SEC(".maps");
 
-/* Names of listed tools, cut as task_struct.comm is: these wake the collector. */
+/*
+ * Names of listed tools, cut as task_struct.comm is: their execs wake the collector.
+ * A trie, because some are the beginning of a name ("qemu-"); a whole name includes
+ * its NUL.
+ */
 struct name {
+	__u32 bits;
 	char bytes[BW_NAME_LEN];
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
 	__type(key, struct name);
 	__type(value, __u32);
@@ -389,7 +395,7 @@ __noinline int is_listed(__u64 task_address, __u64 file_address, __u64 arg_start
 {
 	struct task_struct *task = (void *)task_address;
 	struct file *file = (void *)file_address;
-	struct name name = {};
+	struct name name = {.bits = 8 * BW_NAME_LEN};
 	char head[65] = {};
 	__u32 begin = 0;
 
@@ -399,7 +405,7 @@ __noinline int is_listed(__u64 task_address, __u64 file_address, __u64 arg_start
 	if (bpf_map_lookup_elem(&names, &name))
 		return true;
 
-	__builtin_memset(&name, 0, sizeof(name));
+	__builtin_memset(name.bytes, 0, sizeof(name.bytes));
 	bpf_probe_read_kernel_str(name.bytes, sizeof(name.bytes), &task->comm);
 	if (bpf_map_lookup_elem(&names, &name))
 		return true;
@@ -412,7 +418,7 @@ __noinline int is_listed(__u64 task_address, __u64 file_address, __u64 arg_start
 		if (head[i] == '/' || (head[i] == '-' && i == 0))
 			begin = i + 1;
 	}
-	__builtin_memset(&name, 0, sizeof(name));
+	__builtin_memset(name.bytes, 0, sizeof(name.bytes));
 	bpf_probe_read_user_str(name.bytes, sizeof(name.bytes), (void *)(arg_start + begin));
 	return bpf_map_lookup_elem(&names, &name) != NULL;
 }

@@ -51,11 +51,13 @@ fn root_a_missing_bpffs_is_mounted() {
 fn root_nothing_is_left_after_unloading() {
     let dir = Dir::new();
     let script = "\"$0\" run -- true
-        test -n \"$(ls -A /sys/fs/bpf)\"
+        ls /sys/fs/bpf >before
         \"$0\" gc --unload
-        ls -A /sys/fs/bpf";
-    let done = run(&mut isolated(&dir, script)).expect_code(0);
-    assert_eq!(done.stdout().lines().last().unwrap_or_default(), "", "{done}");
+        ls /sys/fs/bpf >after";
+    run(&mut isolated(&dir, script)).expect_code(0);
+    let own =
+        |listing: &str| fs::read_to_string(dir.path(listing)).unwrap().contains("buildwarden");
+    assert_eq!((own("before"), own("after")), (true, false));
     dir.expect_nothing_live();
 }
 

@@ -197,6 +197,7 @@ pub struct Gap {
 
 /// What a scope's ring delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation an exec")]
 pub enum Event<'a> {
     /// A program was executed.
     Exec(Exec<'a>),

@@ -15,8 +15,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, io::Write as _};
 
-/// Longest argv that a line keeps, in bytes; it was judged in full before.
-pub const ARGV_KEPT: usize = 8 << 10;
+/// Bytes of argv that a line keeps at least; it was judged in full before.
+pub const ARGV_LEAST: usize = 8 << 10;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub struct ExecLine {
     /// Its name as it was given to execve(2).
     #[serde(default)]
     pub name: Option<Bytes>,
-    /// The arguments, secrets replaced, at most [`ARGV_KEPT`] bytes of them.
+    /// The arguments, secrets replaced.
     #[serde(default)]
     pub argv: Vec<Bytes>,
     /// Length of argv where not all of it is here.
@@ -170,14 +170,23 @@ pub fn push_header(out: &mut Vec<u8>, header: &Header) {
     out.push(b'\n');
 }
 
-/// Appends an exec's line. `argv` is what is to be kept of its arguments,
-/// `parents` as in [`ExecLine::parents`].
+/// What an exec's line says beside the exec.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// As in [`ExecLine::parents`].
+    pub parents: &'a [ProcessId],
+    /// The highest importance among its findings.
+    pub finding: Option<Importance>,
+    /// Bytes of argv to keep at most.
+    pub argv_kept: usize,
+}
+
+/// Appends an exec's line, with the arguments `argv`.
 pub fn push_exec<'a>(
     out: &mut Vec<u8>,
     exec: &Exec<'_>,
     argv: impl Iterator<Item = &'a [u8]>,
-    parents: &[ProcessId],
-    finding: Option<Importance>,
+    beside: Beside<'_>,
 ) {
     push_number(out, "{\"exec\":", exec.sequence);
     push_number(out, ",\"t\":", exec.time);
@@ -186,12 +195,12 @@ pub fn push_exec<'a>(
     if exec.container_pid != 0 {
         push_number(out, ",\"cpid\":", exec.container_pid.into());
     }
-    for (i, parent) in parents.iter().enumerate() {
+    for (i, parent) in beside.parents.iter().enumerate() {
         push_number(out, if i == 0 { ",\"parents\":[[" } else { ",[" }, parent.pid.into());
         push_number(out, ",", parent.start);
         out.push(b']');
     }
-    if !parents.is_empty() {
+    if !beside.parents.is_empty() {
         out.push(b']');
     }
     if exec.uid != 0 {
@@ -207,7 +216,7 @@ pub fn push_exec<'a>(
     let mut separator = ",\"argv\":[";
     let mut cut = false;
     for argument in argv {
-        let room = ARGV_KEPT.saturating_sub(kept);
+        let room = beside.argv_kept.saturating_sub(kept);
         cut |= argument.len() >= room;
         if room == 0 {
             break;
@@ -232,7 +241,7 @@ pub fn push_exec<'a>(
     if separator == "," {
         out.push(b']');
     }
-    if let Some(importance) = finding {
+    if let Some(importance) = beside.finding {
         out.extend(b",\"finding\":");
         push_json(out, &importance);
     }
@@ -341,7 +350,9 @@ mod tests {
         let parents = [ProcessId { pid: 1, start: 2 }, ProcessId { pid: 3, start: 4 }];
         let exit = Exit { time: 11, process: exec.process, status: 256 };
         let mut out = Vec::new();
-        push_exec(&mut out, &exec, exec.argv.iter(), &parents, Some(Importance::Medium));
+        let finding = Some(Importance::Medium);
+        let beside = Beside { parents: &parents, finding, argv_kept: ARGV_LEAST };
+        push_exec(&mut out, &exec, exec.argv.iter(), beside);
         push_exit(&mut out, &exit);
         push_gap(&mut out, &Gap { execs: 1, exits: 2 });
         push_drained(&mut out, 4096);
@@ -370,13 +381,14 @@ mod tests {
 
     #[test]
     fn a_long_argv_is_cut_and_says_so() {
-        let argument = vec![b'a'; ARGV_KEPT];
+        let argument = vec![b'a'; ARGV_LEAST];
         let exec = Exec { argv_len: 12345, ..Exec::default() };
         let mut out = Vec::new();
-        push_exec(&mut out, &exec, [b"x".as_slice(), &argument, b"y"].into_iter(), &[], None);
+        let beside = Beside { parents: &[], finding: None, argv_kept: ARGV_LEAST };
+        push_exec(&mut out, &exec, [b"x".as_slice(), &argument, b"y"].into_iter(), beside);
         let Ok(Line::Exec(line)) = Line::parse(&out) else { panic!("no exec") };
         assert_eq!(line.argv.len(), 2);
-        assert_eq!((line.argv[1].len(), line.argv_len), (ARGV_KEPT - 2, 12345));
+        assert_eq!((line.argv[1].len(), line.argv_len), (ARGV_LEAST - 2, 12345));
     }
 
     #[test]

@@ -54,3 +54,10 @@ fn a_report_is_written_as_it_was_read() {
         assert!(json::pretty(&report).unwrap() == text, "{name}");
     }
 }
+
+#[test]
+fn the_schema_in_the_docs_is_that_of_the_types() {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<Report>();
+    snapshot::check("../../docs/report.schema.json", &json::pretty(&schema).unwrap());
+}

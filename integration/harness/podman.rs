@@ -52,10 +52,11 @@ impl<'a> Podman<'a> {
         command
     }
 
-    /// `podman ARG…`, without hooks.
+    /// `podman ARG…`, with the hooks: they belong to each start of a container,
+    /// not to its creation.
     #[track_caller]
     pub(crate) fn podman(&self, args: &[&str]) -> Done {
-        run(self.command().args(args))
+        run(self.command().arg("--hooks-dir").arg(&self.hooks).args(args))
     }
 
     /// `podman run ARG…`, with the hooks.
@@ -88,7 +89,9 @@ impl Drop for Podman<'_> {
         run(self.command().args(["rm", "--all", "--force", "--time", "0"]));
         for mount in cgroup_mounts() {
             // Not there when nothing ran.
-            let _ = fs::remove_dir(mount.join(self.dir.name()));
+            let parent = mount.join(self.dir.name());
+            let _ = fs::remove_dir(parent.join("conmon"));
+            let _ = fs::remove_dir(parent);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the lines of the annotation log say.
 
-use crate::report::model::{Container, Finding, Importance, Job, Producer, Verdict};
+use crate::report::model::{Allowed, Container, Finding, Importance, Job, Producer, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// What a line says, by its key.
@@ -11,6 +11,8 @@ pub enum Entry {
     /// `dev.buildwarden.finding.<n>`: the finding as the report will have it, but
     /// without its outcome, which is known only at the end.
     Finding(Box<Finding>),
+    /// `dev.buildwarden.allowed.<n>`: as the report will have it, without its outcome.
+    Allowed(Box<Allowed>),
     /// `dev.buildwarden.gap.<n>`
     Gap(Gap),
     /// `dev.buildwarden.finished`

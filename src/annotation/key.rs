@@ -13,6 +13,8 @@ pub enum Key {
     Attached,
     /// `dev.buildwarden.finding.<n>`: the finding with that number, from 1.
     Finding(u64),
+    /// `dev.buildwarden.allowed.<n>`: a match that the policy allows, from 1.
+    Allowed(u64),
     /// `dev.buildwarden.gap.<n>`: something was lost, for the nth time, from 1.
     Gap(u64),
     /// `dev.buildwarden.finished`: the container ended; nothing follows.
@@ -26,6 +28,7 @@ impl fmt::Display for Key {
         match self {
             Key::Attached => write!(f, "{PREFIX}attached"),
             Key::Finding(n) => write!(f, "{PREFIX}finding.{n}"),
+            Key::Allowed(n) => write!(f, "{PREFIX}allowed.{n}"),
             Key::Gap(n) => write!(f, "{PREFIX}gap.{n}"),
             Key::Finished => write!(f, "{PREFIX}finished"),
             Key::Other(key) => f.write_str(key),
@@ -41,6 +44,7 @@ impl From<&str> for Key {
             Some("finished") => Key::Finished,
             Some(rest) => match rest.split_once('.') {
                 Some(("finding", n)) => number(n).map_or_else(other, Key::Finding),
+                Some(("allowed", n)) => number(n).map_or_else(other, Key::Allowed),
                 Some(("gap", n)) => number(n).map_or_else(other, Key::Gap),
                 _ => other(),
             },
@@ -75,6 +79,7 @@ mod tests {
         let cases = [
             ("dev.buildwarden.attached", Key::Attached),
             ("dev.buildwarden.finding.1", Key::Finding(1)),
+            ("dev.buildwarden.allowed.2", Key::Allowed(2)),
             ("dev.buildwarden.gap.18446744073709551615", Key::Gap(u64::MAX)),
             ("dev.buildwarden.finished", Key::Finished),
         ];

@@ -35,6 +35,7 @@ impl Line {
         Ok(match self.key {
             Key::Attached => Entry::Attached(Deserialize::deserialize(value)?),
             Key::Finding(_) => Entry::Finding(Deserialize::deserialize(value)?),
+            Key::Allowed(_) => Entry::Allowed(Deserialize::deserialize(value)?),
             Key::Gap(_) => Entry::Gap(Deserialize::deserialize(value)?),
             Key::Finished => Entry::Finished(Deserialize::deserialize(value)?),
             Key::Other(_) => Entry::Other,

@@ -1,7 +1,10 @@
 //! Writing the annotation log.
 
 use super::{Attached, Finished, Gap, Key};
-use crate::report::{Time, json, model::Finding};
+use crate::report::{
+    Time, json,
+    model::{Allowed, Finding},
+};
 use serde::Serialize;
 use std::{
     fs::File,
@@ -53,11 +56,25 @@ impl Log {
 
     /// A finding, as the report will have it; its outcome is left out.
     pub fn finding(&mut self, time: Time, finding: &Finding) -> io::Result<()> {
-        let mut value = serde_json::to_value(finding)?;
+        self.append_without_outcome(time, Key::Finding(finding.n), finding)
+    }
+
+    /// The `n`th match that the policy allows; its outcome is left out.
+    pub fn allowed(&mut self, time: Time, n: u64, allowed: &Allowed) -> io::Result<()> {
+        self.append_without_outcome(time, Key::Allowed(n), allowed)
+    }
+
+    fn append_without_outcome<V: Serialize>(
+        &mut self,
+        time: Time,
+        key: Key,
+        value: &V,
+    ) -> io::Result<()> {
+        let mut value = serde_json::to_value(value)?;
         if let Some(fields) = value.as_object_mut() {
             fields.shift_remove("outcome");
         }
-        self.append(time, Key::Finding(finding.n), &value)
+        self.append(time, key, &value)
     }
 
     /// Something was lost, for the `n`th time.

@@ -2,8 +2,9 @@
 
 use super::Exit;
 use crate::config::Settings;
-use crate::doctor::{Feature, Status, examine, terminal};
+use crate::doctor::{Status, examine, terminal};
 use crate::report::json;
+use crate::trace;
 use anyhow::Context;
 use std::io::{self, Write};
 use std::path::Path;
@@ -36,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let settings = Settings::load(config);
-    let examination = examine(config, &settings, &kernel_features(), !args.no_probe);
+    let examination = examine(config, &settings, &trace::features(), !args.no_probe);
     let text = if args.json {
         json::pretty(&examination).context("checks as JSON")?
     } else {
@@ -50,9 +51,4 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     };
     written.context("standard output")?;
     Ok(if examination.status == Status::Problem { Exit::Failure } else { Exit::Success })
-}
-
-/// What was tried in the kernel; shown among the checks of the kernel.
-fn kernel_features() -> Vec<Feature> {
-    Vec::new()
 }

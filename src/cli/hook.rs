@@ -7,7 +7,7 @@ use crate::{
     oci::State,
 };
 use clap::ValueEnum;
-use std::{io, path::Path};
+use std::{io, panic, path::Path};
 
 /// Handle an OCI hook: the container's state comes on standard input
 #[derive(Debug, clap::Args)]
@@ -40,6 +40,14 @@ enum HookStage {
 }
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    // A mistake of ours must not become a container that does not start.
+    panic::catch_unwind(|| handle(args, config)).unwrap_or_else(|_| {
+        warn("the hook failed (this is a bug: please report it); the container is left alone");
+        Ok(Exit::Success)
+    })
+}
+
+fn handle(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let settings = Settings::load(config).unwrap_or_else(|error| {
         // A mistake in the configuration must not stop every build of the host.
         warn(&format!("{error}; the defaults are used"));

@@ -8,8 +8,13 @@ mod exit;
 mod fail_on;
 mod gc;
 mod hook;
+mod list;
+mod manual;
 mod recipe;
+mod report;
 mod run;
+mod terminal;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -34,8 +39,13 @@ enum Verb {
     Run(run::Args),
     Check(check::Args),
     Recipe(recipe::Args),
+    List(list::Args),
+    Watch(watch::Args),
+    Report(report::Args),
     Doctor(doctor::Args),
     Gc(gc::Args),
+    Man(manual::ManArgs),
+    Completions(manual::CompletionsArgs),
 }
 
 /// Runs the program: `argv` to an exit code. Never panics on a broken pipe.
@@ -48,8 +58,13 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(args, config),
         Verb::Check(args) => check::run(args),
         Verb::Recipe(args) => recipe::run(args),
+        Verb::List(args) => list::run(args, config),
+        Verb::Watch(args) => watch::run(args, config),
+        Verb::Report(args) => report::run(args, config),
         Verb::Doctor(args) => doctor::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
+        Verb::Man(args) => manual::man(args),
+        Verb::Completions(args) => manual::completions(args),
     };
     match result {
         Ok(exit) => exit.into(),

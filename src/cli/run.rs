@@ -69,13 +69,10 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         return Ok(if args.fail_on.is_some() { Exit::Incomplete } else { exit });
     };
     anstream::eprintln!("buildwarden: {}: {}", summary(&report), path.display());
-    if let Some(copy) = &args.report {
-        if let Err(error) = std::fs::copy(&path, copy) {
-            anstream::eprintln!(
-                "buildwarden: {}: cannot write the report: {error}",
-                copy.display()
-            );
-        }
+    if let Some(copy) = &args.report
+        && let Err(error) = std::fs::copy(&path, copy)
+    {
+        anstream::eprintln!("buildwarden: {}: cannot write the report: {error}", copy.display());
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(exit))
 }

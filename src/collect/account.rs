@@ -9,8 +9,8 @@ use crate::{
     report::{
         self, Bytes, Time,
         model::{
-            Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Outcome, Producer,
-            Report, SCHEMA_VERSION,
+            Allowed, Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Outcome,
+            Producer, Report, SCHEMA_VERSION,
         },
     },
     trace::Counters,
@@ -45,7 +45,7 @@ pub(super) fn account(
     ending: Ending,
 ) -> Result<Account, CollectError> {
     let attached = &attachment.attached;
-    let mut findings = findings(directory)?;
+    let (mut findings, allowed) = matches(directory)?;
     let events = match directory.read(file::EXECS)? {
         Some(file) => Seen::read(file, &mut findings),
         None => Seen::default(),
@@ -59,6 +59,10 @@ pub(super) fn account(
         }
         None => {}
     }
+    if ending.counters.is_some() && counters.execs == 0 {
+        // Which of the two cannot be told apart from here, so it is no proof.
+        reasons.push("no exec was seen: the container never started".to_owned());
+    }
     if events.malformed > 0 {
         reasons.push(format!("{} lines of the event file could not be read", events.malformed));
     }
@@ -66,7 +70,7 @@ pub(super) fn account(
         // The cgroup held nothing but the first process when recording began, so the
         // entrypoint is what that process executed first.
         attached_before_first_exec: ending.counters.is_some()
-            && (events.first_pid == Some(attached.pid) || counters.execs == 0),
+            && events.first_pid == Some(attached.pid),
         execs: events.sequences.count(),
         last_sequence: counters.execs,
         lost: counters.lost_execs,
@@ -91,7 +95,7 @@ pub(super) fn account(
         finished: Time::from_boot(ending.at, offset),
         findings_omitted: events.flagged.saturating_sub(listed.min(session::FINDINGS_MAX)),
         findings,
-        allowed: Vec::new(),
+        allowed,
         executables: events.executables(),
         executables_omitted: executables_omitted + events.executables_omitted,
         completeness,
@@ -122,17 +126,20 @@ fn beginning(directory: &Directory, attachment: &Attachment) -> Result<(Time, f6
     })
 }
 
-/// The findings in the log, in order.
-fn findings(directory: &Directory) -> Result<Vec<Finding>, CollectError> {
-    let Some(log) = directory.read(file::ANNOTATIONS)? else { return Ok(Vec::new()) };
-    let mut lines = Tail::new(log);
-    let mut findings = Vec::new();
-    while let Ok(Some(line)) = lines.next_line() {
-        if let Ok(Entry::Finding(finding)) = Line::parse(line).and_then(|line| line.entry()) {
-            findings.push(*finding);
+/// What matched, in the order of the log: findings, and what the policy allows.
+fn matches(directory: &Directory) -> Result<(Vec<Finding>, Vec<Allowed>), CollectError> {
+    let (mut findings, mut allowed) = (Vec::new(), Vec::new());
+    if let Some(log) = directory.read(file::ANNOTATIONS)? {
+        let mut lines = Tail::new(log);
+        while let Ok(Some(line)) = lines.next_line() {
+            match Line::parse(line).and_then(|line| line.entry()) {
+                Ok(Entry::Finding(finding)) => findings.push(*finding),
+                Ok(Entry::Allowed(one)) => allowed.push(*one),
+                _ => {}
+            }
         }
     }
-    Ok(findings)
+    Ok((findings, allowed))
 }
 
 /// What the event file says.

@@ -83,11 +83,19 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
         remove_run(&held.run)?;
         return Ok(Ended::Nothing);
     };
-    let mut session = Session::open(settings, attachment)?;
+    let cgroup = attachment.attached.container.cgroup_id;
     let probes = ProbeSet::open(&settings.bpffs)?;
-    let slot = probes
-        .as_ref()
-        .and_then(|probes| probes.slot_of(session.attachment.attached.container.cgroup_id));
+    let slot = probes.as_ref().and_then(|probes| probes.slot_of(cgroup));
+    let mut session = match Session::open(settings, attachment) {
+        Ok(session) => session,
+        Err(error) => {
+            // Its log and report are beyond us, the next start of this id is not.
+            let released = slot.zip(probes.as_ref()).map(|(slot, probes)| probes.release(slot));
+            remove_run(&held.run)?;
+            released.transpose()?;
+            return Err(error);
+        }
+    };
     let drain = match (&probes, slot) {
         (Some(probes), Some(slot)) => match Drain::open(probes, slot) {
             Ok(drain) => Some(drain),

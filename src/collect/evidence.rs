@@ -4,12 +4,12 @@ use super::{CollectError, directory::Directory};
 use crate::{
     annotation::Attached,
     config::Settings,
-    detect::{self, Detector, Judgement},
+    detect::{self, Argument, Detector, Judgement, Reading, Recipe},
     event::Exec,
     redact::{Place, Redactor},
     report::{
         Bytes, Time,
-        model::{self, Ancestor, Class, Finding, Importance, Span, Tool},
+        model::{self, Allowed, Ancestor, Class, Finding, Importance, Shell, Span, Tool},
     },
 };
 use std::{fs::File, io::Read as _, path::Path};
@@ -18,8 +18,14 @@ use std::{fs::File, io::Read as _, path::Path};
 const ARGV_LEAST: usize = 4 << 10;
 
 /// The detector of the configuration.
-pub(super) fn detector(_settings: &Settings) -> Result<Detector, String> {
-    Ok(Detector::builtin())
+pub(super) fn detector(settings: &Settings) -> Result<Detector, String> {
+    let mut recipes = Detector::builtin_recipes();
+    for path in &settings.recipes {
+        let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+        recipes.push(Recipe::read(&text).map_err(|error| named(&error))?);
+    }
+    Detector::new(recipes, settings.policy.clone()).map_err(|error| error.to_string())
 }
 
 /// What the detector says of an exec.
@@ -67,7 +73,7 @@ impl Context<'_> {
     /// The `n`th finding.
     pub(super) fn finding(&self, n: u64, exec: &Exec<'_>, found: &detect::Finding) -> Finding {
         let mut addresses: Vec<model::Address> = found.addresses.iter().map(address).collect();
-        let argv = self.argv(exec, &mut addresses);
+        let kept = self.exec(exec, &mut addresses);
         Finding {
             n,
             recipe: found.recipe.clone(),
@@ -75,26 +81,55 @@ impl Context<'_> {
             importance: found.importance.into(),
             category: class(&found.category),
             method: class(&found.method),
-            tool: Tool {
-                name: found.tool.name.clone(),
-                matched_by: found.tool.matched_by.name().to_owned(),
-            },
+            tool: tool(&found.tool),
             addresses,
-            exec: model::Exec {
-                sequence: exec.sequence,
-                time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
-                pid: exec.process.pid,
-                container_pid: exec.container_pid,
-                uid: exec.uid,
-                path: exec.path.into(),
-                name: exec.name.into(),
-                argv,
-                flags: exec.flags.names().map(str::to_owned).collect(),
-            },
+            addresses_omitted: found.more_addresses as u64,
+            shells: found.shells.iter().map(|shell| self::shell(shell, exec, &kept)).collect(),
+            explanation: explanation(&found.explanation, exec, &kept),
+            exec: kept,
             ancestry: self.lineage.to_vec(),
             outcome: None,
-            explanation: found.explanation.lines(),
             advice: self.advice(found),
+        }
+    }
+
+    /// A match that the policy allows; `None` when its recipe is none of ours.
+    pub(super) fn allowed(&self, exec: &Exec<'_>, found: &detect::Allowed) -> Option<Allowed> {
+        let recipe = self.detector.recipes().iter().find(|recipe| recipe.name == found.recipe)?;
+        let mut addresses: Vec<model::Address> = found.address.iter().map(address).collect();
+        let kept = self.exec(exec, &mut addresses);
+        let importance = found.address.as_ref().map(|address| address.importance);
+        Some(Allowed {
+            recipe: recipe.name.clone(),
+            title: recipe.description.clone(),
+            importance: importance.unwrap_or(detect::Importance::Critical).into(),
+            category: class(&recipe.category),
+            method: class(&recipe.method),
+            tool: tool(&found.tool),
+            addresses,
+            addresses_omitted: 0,
+            shells: Vec::new(),
+            explanation: explanation(&self.detector.explain(exec), exec, &kept),
+            exec: kept,
+            ancestry: self.lineage.to_vec(),
+            outcome: None,
+            reason: found.reason.clone(),
+        })
+    }
+
+    fn exec(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> model::Exec {
+        let (argv, argv_omitted) = self.argv(exec, addresses);
+        model::Exec {
+            sequence: exec.sequence,
+            time: Time::from_boot(exec.time, self.attached.boot_to_unix_ns),
+            pid: exec.process.pid,
+            container_pid: exec.container_pid,
+            uid: exec.uid,
+            path: exec.path.into(),
+            name: exec.name.into(),
+            argv,
+            argv_omitted,
+            flags: exec.flags.names().map(str::to_owned).collect(),
         }
     }
 
@@ -107,8 +142,8 @@ impl Context<'_> {
     }
 
     /// The arguments as they are kept: secrets replaced, and cut where all findings
-    /// of a container together have taken too much.
-    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> Vec<Bytes> {
+    /// of a container together have taken too much; with how many bytes were cut off.
+    fn argv(&self, exec: &Exec<'_>, addresses: &mut [model::Address]) -> (Vec<Bytes>, u64) {
         let (places, owners): (Vec<Place>, Vec<usize>) = addresses
             .iter()
             .enumerate()
@@ -129,6 +164,8 @@ impl Context<'_> {
                 redacted.argv.into_iter().map(Bytes::from).collect()
             }
         };
+        let size = |argv: &[Bytes]| argv.iter().map(|argument| argument.len() as u64).sum::<u64>();
+        let whole = size(&argv);
         let mut room = self.argv_kept.max(ARGV_LEAST);
         for argument in &mut argv {
             argument.0.truncate(room);
@@ -137,7 +174,8 @@ impl Context<'_> {
         while room == 0 && argv.len() > 1 && argv.last().is_some_and(|last| last.is_empty()) {
             argv.pop();
         }
-        argv
+        let omitted = whole - size(&argv);
+        (argv, omitted)
     }
 }
 
@@ -148,6 +186,40 @@ fn script(ancestor: &Ancestor) -> Option<&[u8]> {
     let mut operands = ancestor.argv.iter().skip(1).skip_while(|argument| &***argument == b"sh");
     let first = operands.next().filter(|argument| is_shell && !argument.starts_with(b"-"));
     first.map(|argument| &**argument)
+}
+
+/// How the command line was read. What stands in an argument that had a secret is
+/// shown as the argument is kept.
+fn explanation(reading: &Reading, exec: &Exec<'_>, kept: &model::Exec) -> Vec<String> {
+    let mut reading = reading.clone();
+    for argument in &mut reading.arguments {
+        if let Some(redacted) = redacted(argument.argument, exec, kept) {
+            argument.text = redacted[..redacted.len().min(Argument::LONGEST)].to_vec();
+            argument.span = None;
+        }
+    }
+    reading.lines()
+}
+
+fn shell(found: &detect::Shell, exec: &Exec<'_>, kept: &model::Exec) -> Shell {
+    let redacted = redacted(found.argument, exec, kept);
+    let span = found.span.clone().filter(|_| redacted.is_none());
+    Shell {
+        text: redacted.unwrap_or(&found.text).into(),
+        argument: found.argument,
+        role: found.role.clone(),
+        span: span.map(|span| Span { start: span.start, end: span.end }),
+    }
+}
+
+/// The argument as it is kept, where that is not as it was.
+fn redacted<'a>(index: usize, exec: &Exec<'_>, kept: &'a model::Exec) -> Option<&'a [u8]> {
+    let kept = kept.argv.get(index)?;
+    (exec.argv.iter().nth(index) != Some(&**kept)).then_some(&**kept)
+}
+
+fn tool(found: &detect::Tool) -> Tool {
+    Tool { name: found.name.clone(), matched_by: found.matched_by.name().to_owned() }
 }
 
 fn address(found: &detect::Address) -> model::Address {

@@ -1,17 +1,20 @@
 //! Draining, judging and writing down: the state of one collection.
 
 use super::{
-    CollectError, attachment::Attachment, clock, directory::Directory, evidence, file,
-    processes::Processes,
+    CollectError, attachment::Attachment, clock, collector::path_of, directory::Directory,
+    evidence, file, processes::Processes,
 };
 use crate::{
     annotation::{Entry, Gap, Line, Log, Tail},
     config::Settings,
     detect::Detector,
     event::{self, Event, Exec, Flags, ProcessId},
-    execlog,
+    execlog, oci,
     redact::Redactor,
-    report::{Time, model::Importance},
+    report::{
+        Time,
+        model::{self, Ancestor, Importance},
+    },
     trace::{Counters, Drain, Position},
     wire,
 };
@@ -27,6 +30,8 @@ const BATCH: u64 = 256 << 10;
 pub(super) const FINDINGS_MAX: u64 = 1000;
 /// Bytes of argv that all findings together keep; beyond that each keeps little.
 const ARGV_BUDGET: usize = 16 << 20;
+/// The same for all long ones in the event file: a build must not fill the disk.
+const EVENTS_ARGV_BUDGET: usize = 256 << 20;
 /// Least time between two gap annotations, nanoseconds.
 const GAP_INTERVAL: u64 = 1_000_000_000;
 
@@ -51,8 +56,10 @@ pub(super) struct Session {
     /// whose records are drained again after a crash.
     judged: HashSet<(Time, u32)>,
     findings: u64,
+    allowed: u64,
     gaps: u64,
     argv_budget: usize,
+    events_argv_budget: usize,
     reported: Counters,
     last_gap: u64,
     /// What could not be done; each kind once.
@@ -78,6 +85,8 @@ impl Session {
             failures.push(format!("configured recipes or policy: {error}"));
             Detector::builtin()
         });
+        let mut attachment = attachment;
+        name(&mut attachment.attached.container);
         let mut session = Session {
             events: directory.append(file::EXECS)?,
             attachment,
@@ -92,8 +101,10 @@ impl Session {
             position: Position(0),
             judged: HashSet::new(),
             findings: 0,
+            allowed: 0,
             gaps: 0,
             argv_budget: ARGV_BUDGET,
+            events_argv_budget: EVENTS_ARGV_BUDGET,
             reported: Counters::default(),
             last_gap: 0,
             failures,
@@ -116,6 +127,10 @@ impl Session {
                     Ok(Entry::Finding(finding)) => {
                         self.judged.insert((finding.exec.time, finding.exec.pid));
                         self.findings = self.findings.max(finding.n);
+                    }
+                    Ok(Entry::Allowed(allowed)) => {
+                        self.judged.insert((allowed.exec.time, allowed.exec.pid));
+                        self.allowed += 1;
                     }
                     Ok(Entry::Gap(gap)) => {
                         self.gaps += 1;
@@ -273,9 +288,17 @@ impl Session {
         exec: &Exec<'_>,
         argv: impl Iterator<Item = &'a [u8]> + Clone,
         parents: &[ProcessId],
-        importance: Option<Importance>,
+        finding: Option<Importance>,
     ) {
-        execlog::push_exec(&mut self.pending, exec, argv.clone(), parents, importance);
+        let long = exec.argv_len as usize > execlog::ARGV_LEAST;
+        let argv_kept = if long { self.events_argv_budget } else { 0 }.max(execlog::ARGV_LEAST);
+        let before = self.pending.len();
+        let beside = execlog::Beside { parents, finding, argv_kept };
+        execlog::push_exec(&mut self.pending, exec, argv.clone(), beside);
+        if long {
+            let size = self.pending.len() - before;
+            self.events_argv_budget = self.events_argv_budget.saturating_sub(size);
+        }
         self.processes.insert(exec, argv);
     }
 
@@ -290,30 +313,49 @@ impl Session {
             return None;
         }
         let time = Time::from_boot(exec.time, attached.boot_to_unix_ns);
-        let known = self.judged.contains(&(time, exec.process.pid));
+        if self.judged.contains(&(time, exec.process.pid)) {
+            return importance;
+        }
         let lineage = self.processes.lineage(exec.process, &exec.parents);
-        for finding in judgement.findings {
-            if known || self.findings >= FINDINGS_MAX {
-                continue;
+        let mut failure = None;
+        for finding in &judgement.findings {
+            if self.findings >= FINDINGS_MAX {
+                break;
             }
             self.findings += 1;
-            let context = evidence::Context {
-                attached,
-                detector: &self.detector,
-                redactor: self.redactor.as_ref(),
-                lineage: &lineage,
-                argv_kept: self.argv_budget,
-            };
-            let written = context.finding(self.findings, exec, &finding);
-            let size: usize = written.exec.argv.iter().map(|argument| argument.len()).sum();
-            self.argv_budget = self.argv_budget.saturating_sub(size);
-            let appended = self.log.finding(now, &written);
-            if let Err(error) = appended {
-                let reason = format!("finding {} could not be written: {error}", self.findings);
-                self.failures.push(reason);
+            let written = self.context(&lineage).finding(self.findings, exec, finding);
+            self.spend(&written.exec);
+            failure = failure.or(self.log.finding(now, &written).err());
+        }
+        for allowed in &judgement.allowed {
+            let Some(written) = self.context(&lineage).allowed(exec, allowed) else { continue };
+            if self.allowed >= FINDINGS_MAX {
+                break;
             }
+            self.allowed += 1;
+            self.spend(&written.exec);
+            failure = failure.or(self.log.allowed(now, self.allowed, &written).err());
+        }
+        if let Some(error) = failure {
+            self.fail(format!("findings of exec {} could not be written: {error}", exec.sequence));
         }
         importance
+    }
+
+    fn context<'a>(&'a self, lineage: &'a [Ancestor]) -> evidence::Context<'a> {
+        evidence::Context {
+            attached: &self.attachment.attached,
+            detector: &self.detector,
+            redactor: self.redactor.as_ref(),
+            lineage,
+            argv_kept: self.argv_budget,
+        }
+    }
+
+    /// Takes what a finding keeps of argv out of what all may keep.
+    fn spend(&mut self, exec: &model::Exec) {
+        let size: usize = exec.argv.iter().map(|argument| argument.len()).sum();
+        self.argv_budget = self.argv_budget.saturating_sub(size);
     }
 
     /// Writes pending lines to the event file.
@@ -349,5 +391,16 @@ impl Session {
         if self.failures.len() < 16 && !self.failures.contains(&reason) {
             self.failures.push(reason);
         }
+    }
+}
+
+/// Fills in what the engine knows beside the bundle; too slow for the hook.
+fn name(container: &mut model::Container) {
+    if container.engine.as_deref() == Some("podman")
+        && let Some(bundle) = &container.bundle
+    {
+        let stored = oci::stored(&path_of(bundle));
+        container.name = container.name.take().or(stored.name);
+        container.image = container.image.take().or(stored.image);
     }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration file, told with its line.
 
 use super::settings::{Honour, OnError, Settings};
+use crate::detect::PolicyError;
 use crate::escape;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -84,6 +85,9 @@ pub enum Problem {
         /// All that exist there.
         expected: Vec<String>,
     },
+    /// A rule of the policy that cannot be meant.
+    #[error("{0}")]
+    Policy(#[from] PolicyError),
     /// Anything else: not TOML, a wrong type, a value out of range.
     #[error("line {line} (`{}`): {message}", escape::prose(text))]
     Invalid {

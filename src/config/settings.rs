@@ -2,6 +2,7 @@
 
 use super::error::{ConfigError, Problem};
 use super::written::Written;
+use crate::detect::Policy;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
@@ -76,6 +77,8 @@ pub struct Settings {
     pub keep_execs: bool,
     /// The group that may read logs and reports; root's when there is none.
     pub group: Option<String>,
+    /// What the administrator allows and denies on top of the recipes.
+    pub policy: Policy,
     /// Recipe files to apply besides the built-in ones.
     pub recipes: Vec<PathBuf>,
 }
@@ -96,13 +99,13 @@ impl Settings {
             Err(source) => return Err(ConfigError::new(path, Problem::Unreadable(source))),
         };
         let text = read(file).map_err(|problem| ConfigError::new(path, problem))?;
-        Written::parse(&text).map(Settings::from).map_err(|error| error.at(path))
+        Written::parse(&text).map_err(|error| error.at(path))
     }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Written::default().into()
+        Written::default().with(Policy::default())
     }
 }
 

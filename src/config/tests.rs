@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const DOCUMENTED: &str = include_str!("../../config/buildwarden.toml");
 
 fn parse(text: &str) -> Result<Settings, String> {
-    Written::parse(text).map(Settings::from).map_err(|error| error.problem.to_string())
+    Written::parse(text).map_err(|error| error.problem.to_string())
 }
 
 #[test]
@@ -14,25 +14,52 @@ fn the_documented_file_says_the_defaults() {
     assert_eq!(parse(DOCUMENTED), Ok(Settings::default()));
 }
 
+/// The documented file with what is commented out in it switched on.
+fn uncommented() -> String {
+    let is_toml = |text: &str| {
+        text.starts_with("[[") || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+    };
+    let line = |line: &'static str| match line.strip_prefix("# ") {
+        Some(text) if is_toml(text) && !text.starts_with("dev.") => text,
+        _ => line,
+    };
+    DOCUMENTED.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_is_commented_out_could_be_switched_on() {
+    let settings = parse(&uncommented()).expect("well-formed");
+    assert_eq!(settings.group.as_deref(), Some("ci"));
+    assert_ne!(settings.policy, Settings::default().policy);
+}
+
 #[test]
 fn the_documented_file_mentions_every_key() {
+    let text = uncommented();
     // serde lists the keys of a table when it meets one that does not exist.
-    for table in ["", "trace", "ring", "directories", "annotations", "keep"] {
-        let text = if table.is_empty() { "?=1" } else { &format!("[{table}]\n?=1") };
-        let text = text.replace('?', "nothing_like_it");
-        let Err(error) = Written::parse(&text) else { panic!("{text} was taken") };
-        let super::Problem::Unknown { expected, .. } = *error.problem else { panic!("{error:?}") };
-        let section = match table {
-            "" => DOCUMENTED.split("\n[").next(),
-            _ => DOCUMENTED.split("\n[").find(|part| part.starts_with(&format!("{table}]"))),
+    let keys = |header: &str| {
+        let Err(error) = Written::parse(&format!("{header}\nnothing_like_it = 1")) else {
+            panic!("{header} takes anything")
         };
-        let section = section.unwrap_or_else(|| panic!("[{table}] is missing"));
-        for key in expected {
-            let mentioned = section.lines().any(|line| {
-                line.trim_start_matches("# ").starts_with(&format!("{key} ="))
-                    || DOCUMENTED.contains(&format!("\n[{key}]"))
-            });
-            assert!(mentioned, "[{table}] {key} is not documented");
+        let super::Problem::Unknown { expected, .. } = *error.problem else { panic!("{error:?}") };
+        expected
+    };
+    let section = |header: &str| {
+        let lines = text.lines().skip_while(|line| !header.is_empty() && *line != header);
+        let lines = lines.skip(usize::from(!header.is_empty()));
+        lines.take_while(|line| !line.starts_with('[')).collect::<Vec<_>>()
+    };
+    let headers = ["", "[trace]", "[ring]", "[directories]", "[annotations]", "[keep]", "[policy]"];
+    for header in headers.into_iter().chain(["[[policy.allow]]", "[[policy.tool]]"]) {
+        let section = section(header);
+        let table = header.trim_matches(['[', ']']);
+        for key in keys(header) {
+            let path = if table.is_empty() { key.clone() } else { format!("{table}.{key}") };
+            let mentioned = section.iter().any(|line| line.starts_with(&format!("{key} =")))
+                || text
+                    .lines()
+                    .any(|line| line == format!("[{path}]") || line == format!("[[{path}]]"));
+            assert!(mentioned, "{path} is not documented");
         }
     }
 }
@@ -74,7 +101,7 @@ fn a_mistake_is_told_with_its_line() {
     let cases = [
         (
             "\n\n[rnig]\nsize = 1",
-            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `annotations` or `keep`",
+            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `annotations`, `keep` or `policy`",
         ),
         (
             "[ring]\nsize = '1MiB'\npools = 3",
@@ -136,6 +163,14 @@ fn a_mistake_is_told_with_its_line() {
         (
             "keep.group = ''",
             "line 1 (`keep.group = ''`): this is no group's name, expected one as in /etc/group",
+        ),
+        (
+            "[[policy.allow]]\nreason = 'r'\nnet = ['10.0.0.0/8']",
+            "line 3: unknown key `net`, expected `cidr`, `tool`, `job`, `reason` or `expires`",
+        ),
+        (
+            "[[policy.allow]]\nreason = 'r'\ncidr = ['10.0.0.0/33']",
+            "policy.allow[0].cidr: \"10.0.0.0/33\" is neither an address nor a network; write it like 10.0.0.0/8 or 2001:db8::/32",
         ),
         ("\non_error", "line 2 (`on_error`): key with no value, expected `=`"),
         ("on_error = 'deny'\non_error = 'deny'", "line 2 (`on_error = 'deny'`): duplicate key"),

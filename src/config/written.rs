@@ -3,6 +3,7 @@
 use super::error::{ParseError, Problem};
 use super::settings::{Honour, OnError, Settings, When};
 use super::value::{AbsolutePath, GroupName, Pool, RingSize};
+use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue, Deserializer};
@@ -18,6 +19,7 @@ pub(super) struct Written {
     directories: Directories,
     annotations: Annotations,
     keep: Keep,
+    policy: PolicyFile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +78,7 @@ impl Default for Written {
             directories: Directories::default(),
             annotations: Annotations::default(),
             keep: Keep::default(),
+            policy: PolicyFile::default(),
         }
     }
 }
@@ -103,18 +106,48 @@ impl Default for Keep {
 }
 
 impl Written {
-    pub(super) fn parse(text: &str) -> Result<Written, ParseError> {
+    pub(super) fn parse(text: &str) -> Result<Settings, ParseError> {
         // Recoverable, so that `on_error` is known even when another line is wrong.
         let (table, errors) = DeTable::parse_recoverable(text);
         let on_error = on_error_of(table.get_ref());
-        let result = match errors.into_iter().next() {
+        let written = match errors.into_iter().next() {
             Some(error) => Err(error),
             None => Written::deserialize(Deserializer::from(table)),
         };
-        result.map_err(|error| ParseError {
-            problem: Problem::from_toml(text, &error).into(),
-            on_error,
-        })
+        written
+            .map_err(|error| Problem::from_toml(text, &error))
+            .and_then(|written| written.resolve().map_err(Problem::Policy))
+            .map_err(|problem| ParseError { problem: problem.into(), on_error })
+    }
+
+    fn resolve(mut self) -> Result<Settings, PolicyError> {
+        let policy = Policy::resolve(std::mem::take(&mut self.policy))?;
+        Ok(self.with(policy))
+    }
+
+    /// The settings with a policy that was resolved already.
+    pub(super) fn with(self, policy: Policy) -> Settings {
+        let honours = |heed: Heed| heed == Heed::Honour;
+        Settings {
+            when: self.trace.when,
+            sandboxes: self.trace.sandboxes,
+            on_error: self.on_error,
+            ring_bytes: self.ring.size.0,
+            pool: self.ring.pool.0,
+            run_dir: self.directories.run.0,
+            state_dir: self.directories.state.0,
+            bpffs: self.directories.bpffs.0,
+            honour: Honour {
+                trace: honours(self.annotations.trace),
+                job: honours(self.annotations.job),
+                on_error: honours(self.annotations.on_error),
+            },
+            redaction: self.redaction,
+            keep_execs: self.keep.execs,
+            group: self.keep.group.map(|group| group.0),
+            recipes: self.recipes.into_iter().map(|path| path.0).collect(),
+            policy,
+        }
     }
 }
 
@@ -122,30 +155,5 @@ fn on_error_of(table: &DeTable<'_>) -> OnError {
     match table.get("on_error").map(|value| value.get_ref()) {
         Some(DeValue::String(text)) if text == "deny" => OnError::Deny,
         _ => OnError::Allow,
-    }
-}
-
-impl From<Written> for Settings {
-    fn from(written: Written) -> Self {
-        let honours = |heed: Heed| heed == Heed::Honour;
-        Settings {
-            when: written.trace.when,
-            sandboxes: written.trace.sandboxes,
-            on_error: written.on_error,
-            ring_bytes: written.ring.size.0,
-            pool: written.ring.pool.0,
-            run_dir: written.directories.run.0,
-            state_dir: written.directories.state.0,
-            bpffs: written.directories.bpffs.0,
-            honour: Honour {
-                trace: honours(written.annotations.trace),
-                job: honours(written.annotations.job),
-                on_error: honours(written.annotations.on_error),
-            },
-            redaction: written.redaction,
-            keep_execs: written.keep.execs,
-            group: written.keep.group.map(|group| group.0),
-            recipes: written.recipes.into_iter().map(|path| path.0).collect(),
-        }
     }
 }

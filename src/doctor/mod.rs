@@ -12,6 +12,7 @@ pub use terminal::terminal;
 
 use crate::config::{ConfigError, DEFAULT_PATH, Settings};
 use crate::host::{Facts, Place};
+use crate::trace::Feature;
 use serde::Serialize;
 use std::path::Path;
 
@@ -108,9 +109,6 @@ impl Check {
         Check::bad(section, name, Status::Problem, found, advice)
     }
 }
-
-/// A feature of the kernel that was tried: its name, and the error if it is not there.
-pub type Feature = (String, Result<(), String>);
 
 /// Checks everything. `settings` were read from `config`; `features` are what the caller tried in the kernel;
 /// without `with_probe` no container is started.

@@ -7,7 +7,7 @@ use crate::report::model::Job;
 use std::path::Path;
 
 /// Longest name or job id that is kept, in characters.
-const MAX: usize = 256;
+pub(super) const MAX: usize = 256;
 
 /// Who a container is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub fn job_from_environment<'a>(
             .iter()
             .map(|name| {
                 let mut found =
-                    environment.clone().filter(|(key, value)| key == name && *value != "");
+                    environment.clone().filter(|(key, value)| key == name && !value.is_empty());
                 found.next().map(|(_, value)| value)
             })
             .collect();

@@ -6,12 +6,14 @@ mod error;
 mod id;
 mod identity;
 mod state;
+mod storage;
 
 pub use bundle::Bundle;
 pub use error::OciError;
 pub use id::ContainerId;
 pub use identity::{Identity, job_from_environment};
 pub use state::State;
+pub use storage::{Stored, stored};
 
 /// Annotations that a container may carry for us.
 pub mod annotation {

@@ -179,6 +179,12 @@ pub struct Finding {
     pub tool: Tool,
     /// The addresses in its arguments.
     pub addresses: Vec<Address>,
+    /// Addresses beyond those that are kept; the importance counts them too.
+    #[serde(default)]
+    pub addresses_omitted: u64,
+    /// The shells that it was told to start.
+    #[serde(default)]
+    pub shells: Vec<Shell>,
     /// The exec itself.
     pub exec: Exec,
     /// Who started it: its parent first, the container's entrypoint last.
@@ -211,6 +217,12 @@ pub struct Allowed {
     pub tool: Tool,
     /// The addresses in its arguments.
     pub addresses: Vec<Address>,
+    /// Addresses beyond those that are kept; the importance counts them too.
+    #[serde(default)]
+    pub addresses_omitted: u64,
+    /// The shells that it was told to start.
+    #[serde(default)]
+    pub shells: Vec<Shell>,
     /// The exec itself.
     pub exec: Exec,
     /// Who started it: its parent first, the container's entrypoint last.
@@ -261,6 +273,20 @@ pub struct Address {
     pub span: Option<Span>,
 }
 
+/// A shell that a tool was told to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shell {
+    /// The command as it was written.
+    pub text: Bytes,
+    /// The argument it stands in; `argv[0]` is 0.
+    pub argument: usize,
+    /// What makes the tool start it.
+    pub role: String,
+    /// Where in the argument the text stands; null when it is not there literally.
+    #[serde(default)]
+    pub span: Option<Span>,
+}
+
 /// Part of an argument, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
@@ -289,6 +315,9 @@ pub struct Exec {
     pub name: Bytes,
     /// The arguments, with secrets replaced.
     pub argv: Vec<Bytes>,
+    /// Bytes of the arguments that were judged and are not kept here.
+    #[serde(default)]
+    pub argv_omitted: u64,
     /// What else is known: `truncated`, `unreadable`, `memfd`, `deleted`, `upper_layer`,
     /// `left_cgroup`, `path_truncated`, `script`.
     pub flags: Vec<String>,

@@ -13,18 +13,8 @@ pub use error::StoreError;
 pub use run::Run;
 pub use summary::{State, Summary};
 
-use crate::{config::Settings, oci::ContainerId};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
-/// The annotation log's name in a run's directory.
-pub const ANNOTATIONS: &str = "annotations.jsonl";
-/// The event file's name.
-pub const EXECS: &str = "execs.jsonl";
-/// The exit report's name.
-pub const REPORT: &str = "report.json";
+use crate::{collect::containers_directory, config::Settings, oci::ContainerId};
+use std::{fs, io, path::PathBuf};
 
 /// Where the runs are kept.
 #[derive(Clone, Debug)]
@@ -38,12 +28,7 @@ pub struct Store {
 impl Store {
     /// Where these settings keep them.
     pub fn of(settings: &Settings) -> Store {
-        Store::at(&settings.state_dir, &settings.run_dir)
-    }
-
-    /// The runs kept below `state`, of which those that live have a directory in `live`.
-    pub fn at(state: &Path, live: &Path) -> Store {
-        Store { containers: state.join("containers"), live: live.to_owned() }
+        Store { containers: containers_directory(settings), live: settings.run_dir.clone() }
     }
 
     /// Every run, in the order of their directories' names. What is there besides
@@ -61,10 +46,10 @@ impl Store {
         for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if let Some(name) = entry.file_name().to_str().filter(|_| is_directory) {
-                if could_be_a_run(name) {
-                    names.push(name.to_owned());
-                }
+            if let Some(name) = entry.file_name().to_str().filter(|_| is_directory)
+                && could_be_a_run(name)
+            {
+                names.push(name.to_owned());
             }
         }
         names.sort();

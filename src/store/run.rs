@@ -1,7 +1,10 @@
 //! One run's directory.
 
-use super::{ANNOTATIONS, REPORT, StoreError};
-use crate::annotation::{Attached, Entry, Line, Tail};
+use super::StoreError;
+use crate::{
+    annotation::{Attached, Entry, Line, Tail},
+    collect::file::{ANNOTATIONS, REPORT},
+};
 use nix::{
     fcntl::{AT_FDCWD, OFlag, openat},
     sys::stat::Mode,

@@ -1,8 +1,9 @@
 //! What became of a run, in a few words.
 
-use super::{ANNOTATIONS, Run, Store, StoreError};
+use super::{Run, Store, StoreError};
 use crate::{
     annotation::{Entry, FindingCounts, Key, Line, Tail},
+    collect::file::ANNOTATIONS,
     report::{
         Time, json,
         model::{Container, Job, Verdict},

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     annotation::{Attached, Finished, Log},
+    collect::file::{ANNOTATIONS, REPORT},
     report::{
         Time,
         model::{Container, Producer, Verdict},
@@ -43,7 +44,11 @@ impl Host {
     }
 
     fn store(&self) -> Store {
-        Store::at(&self.root.path().join("state"), &self.root.path().join("run"))
+        Store::of(&Settings {
+            state_dir: self.root.path().join("state"),
+            run_dir: self.root.path().join("run"),
+            ..Settings::default()
+        })
     }
 }
 

@@ -45,6 +45,9 @@ impl TraceError {
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
+        if let Some(message) = super::messages::last() {
+            reason = format!("{reason} ({message})");
+        }
         TraceError::Bpf { what: what.into(), reason }
     }
 }

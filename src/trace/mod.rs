@@ -6,7 +6,9 @@
 
 mod drain;
 mod error;
+mod features;
 mod mapping;
+mod messages;
 mod priority;
 mod probe_set;
 mod ring;
@@ -14,6 +16,7 @@ mod slots;
 
 pub use drain::Drain;
 pub use error::TraceError;
+pub use features::{Feature, features};
 pub use priority::real_time;
 pub use probe_set::{ProbeSet, ScopeKey, Setup, pin_directory, unload};
 pub use ring::Position;

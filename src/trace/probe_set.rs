@@ -1,7 +1,7 @@
 //! The probe set: loaded once a host, pinned, found again by every hook.
 
 use super::{
-    OBJECT, TraceError,
+    OBJECT, TraceError, messages,
     slots::{DEPTHS, HostFacts, NAME_LEN, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
 };
 use libbpf_rs::{
@@ -15,11 +15,8 @@ use nix::{
     sys::{stat::Mode, statfs},
 };
 use std::{
-    fs::{DirBuilder, File},
-    os::{
-        fd::AsFd as _,
-        unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    },
+    fs::File,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -40,8 +37,6 @@ pub struct ScopeKey {
 pub struct Setup<'a> {
     /// Where the BPF file system is, or is to be mounted.
     pub bpffs: &'a Path,
-    /// A file whose lock loading is serialised by.
-    pub lock: &'a Path,
     /// The base names of listed tools; asked for only when the probe set is loaded.
     pub names: &'a dyn Fn() -> Vec<String>,
 }
@@ -85,12 +80,12 @@ impl ProbeSet {
         if let Some(open) = ProbeSet::open(setup.bpffs)? {
             return Ok(open);
         }
-        let _lock = lock(setup.lock)?;
+        mount_bpffs(setup.bpffs)?;
+        let _lock = lock(setup.bpffs)?;
         // Somebody may have been faster.
         if let Some(open) = ProbeSet::open(setup.bpffs)? {
             return Ok(open);
         }
-        mount_bpffs(setup.bpffs)?;
         load(setup)?;
         ProbeSet::open(setup.bpffs)?.ok_or_else(|| TraceError::Bpf {
             what: format!("open {}", pin_directory(setup.bpffs).display()),
@@ -145,9 +140,9 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn reclaim(&self, lock_file: &Path) -> Result<(), TraceError> {
+    pub fn reclaim(&self, bpffs: &Path) -> Result<(), TraceError> {
         // No filler is at work while this is held.
-        let _lock = lock(lock_file)?;
+        let _lock = lock(bpffs)?;
         self.scopes().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
     }
 
@@ -183,13 +178,8 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses a ring.
-    pub fn fill_pool(
-        &self,
-        target: u32,
-        ring_bytes: u32,
-        lock_file: &Path,
-    ) -> Result<(), TraceError> {
-        let _lock = lock(lock_file)?;
+    pub fn fill_pool(&self, bpffs: &Path, target: u32, ring_bytes: u32) -> Result<(), TraceError> {
+        let _lock = lock(bpffs)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
         let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
         for _ in ready..target as usize {
@@ -203,9 +193,7 @@ impl ProbeSet {
     }
 
     fn insert_ring(&self, id: SlotId, ring_bytes: u32) -> Result<(), TraceError> {
-        let options =
-            bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };
-        let ring = MapHandle::create(MapType::RingBuf, Some("bw_ring"), 0, 0, ring_bytes, &options)
+        let ring = create_ring(ring_bytes)
             .map_err(|e| TraceError::bpf(format!("create a ring of {ring_bytes} bytes"), e))?;
         let fd = std::os::fd::AsRawFd::as_raw_fd(&ring.as_fd());
         self.map("rings")?
@@ -308,15 +296,29 @@ impl ProbeSet {
     }
 }
 
+/// Makes a ring buffer of `bytes`.
+pub(super) fn create_ring(bytes: u32) -> libbpf_rs::Result<MapHandle> {
+    let options =
+        bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };
+    MapHandle::create(MapType::RingBuf, Some("bw_ring"), 0, 0, bytes, &options)
+}
+
 /// The programs, by the names of their functions.
 const PROGRAMS: [&str; 2] = ["on_exec", "on_exit"];
 
-/// A name as the kernel side compares it: cut like `task_struct.comm`.
-fn name_key(name: &str) -> [u8; NAME_LEN] {
-    let mut key = [0; NAME_LEN];
-    for (to, from) in key[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
-        *to = from;
-    }
+/// A name as the kernel side compares it, cut like `task_struct.comm`: `struct name`.
+/// One that ends in `*` matches all that begin so.
+fn name_key(name: &str) -> [u8; 4 + NAME_LEN] {
+    let (name, is_prefix) = match name.strip_suffix('*') {
+        Some(prefix) => (prefix, true),
+        None => (name, false),
+    };
+    let len = name.len().min(NAME_LEN - 1);
+    // The NUL behind a whole name counts.
+    let bits = 8 * (len + usize::from(!is_prefix)) as u32;
+    let mut key = [0; 4 + NAME_LEN];
+    key[..4].copy_from_slice(&bits.to_ne_bytes());
+    key[4..4 + len].copy_from_slice(&name.as_bytes()[..len]);
     key
 }
 
@@ -332,18 +334,21 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
     let dir = pin_directory(setup.bpffs);
     // No dot: the BPF file system refuses names with one.
     let staging = dir.with_file_name(concat!(env!("BUILDWARDEN_ABI"), "-loading"));
-    make_directory(dir.parent().unwrap_or(setup.bpffs))?;
     // What a loader that was killed has left.
     if staging.exists() {
         std::fs::remove_dir_all(&staging).map_err(|e| directory(&staging, "remove", &e))?;
     }
     make_directory(&staging)?;
 
+    messages::keep();
     let mut object = ObjectBuilder::default()
         .open_memory(OBJECT)
         .and_then(|open| open.load())
         .map_err(failed("load the probe set"))?;
-    for mut map in object.maps_mut() {
+    // The compiler's own maps (".rodata") belong to the programs, and the BPF file
+    // system takes no name with a dot.
+    let ours = |map: &libbpf_rs::MapMut<'_>| !map.name().to_string_lossy().contains('.');
+    for mut map in object.maps_mut().filter(ours) {
         let path = staging.join(map.name());
         map.pin(&path).map_err(failed("pin a map"))?;
     }
@@ -366,10 +371,13 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
 ///
 /// # Errors
 /// When a pin cannot be removed.
-pub fn unload(bpffs: &Path, lock_file: &Path) -> Result<usize, TraceError> {
+pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
     let root = bpffs.join("buildwarden");
-    let Ok(entries) = std::fs::read_dir(&root) else { return Ok(0) };
-    let _lock = lock(lock_file)?;
+    if !root.exists() {
+        return Ok(0);
+    }
+    let _lock = lock(bpffs)?;
+    let entries = std::fs::read_dir(&root).map_err(|e| directory(&root, "read", &e))?;
     let mut removed = 0;
     for entry in entries.flatten() {
         let dir = entry.path();
@@ -389,27 +397,23 @@ fn is_in_use(dir: &Path) -> bool {
     open_map(dir, "scopes").is_ok_and(|scopes| scopes.keys().next().is_some())
 }
 
-/// Takes the lock that loading and unloading are serialised by.
-pub(super) fn lock(path: &Path) -> Result<Flock<File>, TraceError> {
-    if let Some(parent) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(parent)
-            .map_err(|e| directory(parent, "create", &e))?;
+/// Takes the lock that loading, unloading and filling the pool are serialised by: on
+/// the directory of the pins itself, because that is what all who share it have in
+/// common, whatever their configuration.
+fn lock(bpffs: &Path) -> Result<Flock<File>, TraceError> {
+    let root = bpffs.join("buildwarden");
+    loop {
+        make_directory(&root)?;
+        let file = File::open(&root).map_err(|e| directory(&root, "open", &e))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| {
+            TraceError::Directory { path: root.clone(), what: "lock", source }
+        })?;
+        // Whoever had it may have unloaded everything, and the directory with it.
+        let locked = lock.metadata().map_err(|e| directory(&root, "look at", &e))?.ino();
+        if std::fs::metadata(&root).is_ok_and(|now| now.ino() == locked) {
+            return Ok(lock);
+        }
     }
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| directory(path, "open the lock", &e))?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| TraceError::Directory {
-        path: path.to_owned(),
-        what: "lock",
-        source,
-    })
 }
 
 /// Mounts the BPF file system where none is.

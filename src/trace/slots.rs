@@ -219,6 +219,6 @@ mod tests {
             &[("depths", offset_of!(Host, depths)), ("spills", offset_of!(Host, spills))],
         );
         check("spill", SPILL_SIZE, &[]);
-        check("name", NAME_LEN, &[]);
+        check("name", 4 + NAME_LEN, &[("bits", 0), ("bytes", 4)]);
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Compares with `tests/snapshots/<name>`; with `BUILDWARDEN_UPDATE` set, writes it.
-pub fn check(name: &str, got: &str) {
+pub(crate) fn check(name: &str, got: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
     if std::env::var_os("BUILDWARDEN_UPDATE").is_some() {
         if let Some(directory) = path.parent() {

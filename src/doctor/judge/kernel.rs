@@ -1,8 +1,9 @@
 //! The kernel and its file systems.
 
 use crate::config::Settings;
-use crate::doctor::{Check, Feature, Section};
+use crate::doctor::{Check, Section};
 use crate::host::{Facts, Kernel};
+use crate::trace::Feature;
 
 const SECTION: Section = Section::Kernel;
 

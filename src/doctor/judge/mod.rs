@@ -9,9 +9,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use super::{Check, Feature, Section};
+use super::{Check, Section};
 use crate::config::{ConfigError, Settings};
 use crate::host::{Facts, Place, Program};
+use crate::trace::Feature;
 use std::path::PathBuf;
 
 /// What lies at the places that are Buildwarden's own.

@@ -9,8 +9,8 @@ use crate::{
     escape,
     event::base_name,
     report::{
-        Time,
-        model::{Address, Ancestor, Exec, Finding, Importance, Outcome, Report},
+        Bytes, Time,
+        model::{Address, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span, Tool},
     },
 };
 use std::collections::HashMap;
@@ -62,13 +62,24 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
     page.title(0, "Allowed by the policy");
     for match_ in report.allowed.iter().take(SHOWN) {
         let reason = escape::visible(match_.reason.as_bytes());
-        let headline = headline(&match_.tool.name, &match_.addresses, Ink::Plain);
+        let headline = headline(
+            &match_.tool,
+            &match_.addresses,
+            match_.addresses_omitted,
+            &match_.shells,
+            Ink::Plain,
+        );
         page.paragraph(
             2,
             &[],
             &[headline, vec![piece(Ink::Plain, format!(": {reason}"))]].concat(),
         );
-        command::write(page, 4, &argv(&match_.exec), &marks(&match_.addresses, &match_.exec));
+        command::write(
+            page,
+            4,
+            &argv(&match_.exec),
+            &marks(&match_.addresses, &match_.shells, &match_.exec),
+        );
     }
     if let beyond @ 1.. = report.allowed.len().saturating_sub(SHOWN) {
         page.line(2, &[piece(Ink::Faint, format!("and {} more", words::number(beyond as u64)))]);
@@ -76,12 +87,19 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
 }
 
 /// A finding by its headline and its command line.
-pub(super) fn brief(page: &mut Page, finding: &Finding) {
-    let mut lead = importance(finding.importance);
+pub(super) fn brief(page: &mut Page, time: Piece, finding: &Finding) {
+    let indent = time.text.len();
+    let mut lead = vec![time];
+    lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let line = headline(&finding.tool.name, &finding.addresses, ink(finding.importance));
+    let line = title(finding);
     page.paragraph(0, &lead, &line);
-    command::write(page, 4, &argv(&finding.exec), &marks(&finding.addresses, &finding.exec));
+    command::write(
+        page,
+        indent,
+        &argv(&finding.exec),
+        &marks(&finding.addresses, &finding.shells, &finding.exec),
+    );
 }
 
 fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
@@ -113,7 +131,7 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     let mut lead = vec![piece(Ink::Plain, format!("{:>4}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = headline(&finding.tool.name, &finding.addresses, ink(finding.importance));
+    let mut line = title(finding);
     if group.count > 1 {
         line.push(piece(Ink::Plain, format!(" ×{}", words::number(group.count))));
     }
@@ -124,7 +142,7 @@ fn overview(page: &mut Page, group: &Group<'_>) {
 }
 
 fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<u64>) {
-    let Finding { addresses, exec, .. } = group.finding;
+    let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
     let rule = "─".repeat(page.width());
@@ -132,20 +150,26 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = headline(&finding.tool.name, addresses, ink(finding.importance));
+    let mut line = title(finding);
     let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
     line.push(piece(Ink::Faint, format!(" · {}", escape::visible(title.as_bytes()))));
     page.paragraph(0, &lead, &line);
     page.gap();
-    command::write(page, 3, &argv(exec), &marks(addresses, exec));
+    command::write(page, 3, &argv(exec), &marks(addresses, shells, exec));
     page.gap();
 
     for address in addresses.iter().take(ADDRESSES) {
         page.paragraph(3, &[], &place(address, ink(finding.importance)));
     }
-    if let beyond @ 1.. = addresses.len().saturating_sub(ADDRESSES) {
-        let more = words::count(beyond as u64, "more address", "more addresses");
+    let beyond = addresses.len().saturating_sub(ADDRESSES) as u64;
+    if let beyond @ 1.. = beyond.saturating_add(*addresses_omitted) {
+        let more = words::count(beyond, "more address", "more addresses");
         page.paragraph(3, &[], &[piece(Ink::Faint, format!("and {more}"))]);
+    }
+    for shell in shells.iter().take(ADDRESSES) {
+        let text = command::one_line([shell.text.as_bytes()], page.width());
+        let role = format!(" stands as {}", escape::visible(shell.role.as_bytes()));
+        page.paragraph(3, &[], &[piece(ink(finding.importance), text), piece(Ink::Plain, role)]);
     }
     page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, report))]);
     for note in notes(finding) {
@@ -175,24 +199,41 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     }
 }
 
-/// `wget → 8.8.8.8, 1.1.1.1 and 3 more`
-fn headline(tool: &str, addresses: &[Address], ink: Ink) -> Vec<Piece> {
+/// The headline of a finding.
+fn title(finding: &Finding) -> Vec<Piece> {
+    let Finding { tool, addresses, addresses_omitted, shells, importance, .. } = finding;
+    headline(tool, addresses, *addresses_omitted, shells, ink(*importance))
+}
+
+/// `wget → 8.8.8.8, 1.1.1.1 and 3 more`; `nc starts /bin/sh`
+fn headline(
+    tool: &Tool,
+    addresses: &[Address],
+    omitted: u64,
+    shells: &[Shell],
+    ink: Ink,
+) -> Vec<Piece> {
     const NAMED: usize = 3;
+    const LONGEST: usize = 40;
+    let mut line = vec![piece(Ink::Strong, escape::visible(tool.name.as_bytes()))];
     let mut seen: Vec<&str> = Vec::new();
     for address in addresses.iter().take(100) {
         if !seen.contains(&address.address.as_str()) {
             seen.push(&address.address);
         }
     }
-    let named: Vec<_> =
-        seen.iter().take(NAMED).map(|address| escape::visible(address.as_bytes())).collect();
-    let mut line = vec![
-        piece(Ink::Strong, escape::visible(tool.as_bytes())),
-        piece(Ink::Plain, " → "),
-        piece(ink, named.join(", ")),
-    ];
-    if let beyond @ 1.. = seen.len().saturating_sub(NAMED) {
-        line.push(piece(Ink::Plain, format!(" and {beyond} more")));
+    if !seen.is_empty() {
+        let named: Vec<_> =
+            seen.iter().take(NAMED).map(|address| escape::visible(address.as_bytes())).collect();
+        line.extend([piece(Ink::Plain, " → "), piece(ink, named.join(", "))]);
+    }
+    let more = (seen.len().saturating_sub(NAMED) as u64).saturating_add(omitted);
+    if more > 0 {
+        line.push(piece(Ink::Plain, format!(" and {} more", words::number(more))));
+    }
+    if let Some(shell) = shells.first() {
+        let text = command::one_line([shell.text.as_bytes()], LONGEST);
+        line.extend([piece(Ink::Plain, " starts "), piece(ink, text)]);
     }
     line
 }
@@ -272,6 +313,10 @@ fn ended(outcome: &Outcome) -> String {
 fn notes(finding: &Finding) -> Vec<String> {
     let Finding { exec, tool, .. } = finding;
     let mut notes = Vec::new();
+    if exec.argv_omitted > 0 {
+        let bytes = words::count(exec.argv_omitted, "byte", "bytes");
+        notes.push(format!("The end of its arguments, {bytes}, was judged and is not kept."));
+    }
     if base_name(&exec.path) != tool.name.as_bytes() {
         const LONGEST: usize = 120;
         notes.push(format!(
@@ -399,22 +444,20 @@ fn argv(exec: &Exec) -> Vec<&[u8]> {
     }
 }
 
-/// Where the addresses stand in the command line.
-fn marks(addresses: &[Address], exec: &Exec) -> Vec<Mark> {
-    addresses
-        .iter()
-        .filter_map(|address| {
-            let argument = exec.argv.get(address.argument)?;
-            let range = match address.span {
-                Some(span) if span.start < span.end && span.end <= argument.len() => {
-                    span.start..span.end
-                }
-                _ => {
-                    let start = memchr::memmem::find(argument, &address.text)?;
-                    start..start + address.text.len()
-                }
-            };
-            Some(Mark { argument: address.argument, range })
-        })
-        .collect()
+/// Where the addresses and the shells stand in the command line.
+fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
+    let addresses = addresses.iter().map(|found| (found.argument, found.span, &found.text));
+    let shells = shells.iter().map(|found| (found.argument, found.span, &found.text));
+    let mark = |(argument, span, text): (usize, Option<Span>, &Bytes)| {
+        let bytes = exec.argv.get(argument)?;
+        let range = match span {
+            Some(Span { start, end }) if start < end && end <= bytes.len() => start..end,
+            _ => {
+                let start = memchr::memmem::find(bytes, text)?;
+                start..start + text.len()
+            }
+        };
+        Some(Mark { argument, range })
+    };
+    addresses.chain(shells).filter_map(mark).collect()
 }

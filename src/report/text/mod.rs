@@ -3,12 +3,15 @@
 
 mod command;
 mod finding;
+mod live;
 mod page;
 mod summary;
 mod words;
 
 use super::model::Report;
+pub use live::{live_end, live_exec, live_finding, live_gap, live_start};
 use page::Page;
+pub use words::{between, minute, moment};
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +33,4 @@ pub fn render(report: &Report, layout: Layout) -> String {
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);
     page.into_text()
-}
-
-/// One finding as soon as it is known, as `buildwarden watch` shows it: a headline
-/// and the command line.
-pub fn live_finding(found: &super::model::Finding, layout: Layout) -> String {
-    let mut page = Page::new(layout);
-    finding::brief(&mut page, found);
-    page.into_text()
-}
-
-/// An exec on one line.
-pub fn command_line<'a>(argv: impl IntoIterator<Item = &'a [u8]>, width: usize) -> String {
-    command::one_line(argv, width)
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     escape,
-    report::model::{Importance, Report, Verdict},
+    report::model::{Container, Importance, Report, Verdict},
 };
 
 /// How many executables are named.
@@ -17,21 +17,7 @@ const EXECUTABLES: usize = 10;
 pub(super) fn head(page: &mut Page, report: &Report) {
     let (word, text) = verdict(report);
     page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
-    let container = &report.container;
-    let mut what = vec![short_id(&container.id)];
-    if let Some(name) = &container.name {
-        what.insert(0, escape::visible(name.as_bytes()).into_owned());
-    }
-    if let Some(image) = &container.image {
-        what.push(format!("from {}", escape::visible(image.as_bytes())));
-    }
-    if let Some(engine) = &container.engine {
-        what.push(format!("through {}", escape::visible(engine.as_bytes())));
-    }
-    if container.run > 1 {
-        what.push(format!("run {}", container.run));
-    }
-    fact(page, "container", what.join(", "));
+    fact(page, "container", container(&report.container));
     if let Some(job) = &report.job {
         let id = escape::visible(job.id.as_bytes());
         fact(page, "job", format!("{id} ({})", escape::visible(job.source.as_bytes())));
@@ -58,6 +44,24 @@ pub(super) fn head(page: &mut Page, report: &Report) {
             page.paragraph(13, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, text)]);
         }
     }
+}
+
+/// `web-build, 7f3a9c1e5b2d, from node:20, through podman, run 2`
+pub(super) fn container(container: &Container) -> String {
+    let mut what = vec![short_id(&container.id)];
+    if let Some(name) = &container.name {
+        what.insert(0, escape::visible(name.as_bytes()).into_owned());
+    }
+    if let Some(image) = &container.image {
+        what.push(format!("from {}", escape::visible(image.as_bytes())));
+    }
+    if let Some(engine) = &container.engine {
+        what.push(format!("through {}", escape::visible(engine.as_bytes())));
+    }
+    if container.run > 1 {
+        what.push(format!("run {}", container.run));
+    }
+    what.join(", ")
 }
 
 /// The verdict as a word and in words.

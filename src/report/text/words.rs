@@ -7,7 +7,7 @@ pub(super) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -35,13 +35,18 @@ pub(super) fn duration(ms: f64) -> String {
 }
 
 /// From one moment to a later one.
-pub(super) fn between(earlier: Time, later: Time) -> String {
+pub fn between(earlier: Time, later: Time) -> String {
     duration(later.ns_since(earlier) as f64 / 1e6)
 }
 
 /// `2026-11-23 11:31:07 UTC`
-pub(super) fn moment(time: Time) -> String {
+pub fn moment(time: Time) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `2026-11-23 11:31`, in UTC
+pub fn minute(time: Time) -> String {
+    time.0.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// `256 KiB`, `1 MiB`

@@ -1,0 +1,143 @@
+//! `buildwarden report`: one exit report.
+
+use super::{
+    Exit,
+    fail_on::FailOn,
+    terminal::{self, Colour},
+};
+use crate::{
+    config::Settings,
+    escape,
+    report::{
+        json,
+        model::Report,
+        text::{self, Layout},
+    },
+    store::{State, Store, StoreError},
+};
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+/// Show the exit report of a container
+///
+/// The verdict comes first, then each finding with its command line, who started it and what to
+/// do, then the proof that nothing was missed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  buildwarden report 7f3a
+  buildwarden report web.2
+  buildwarden report ./report.json --width 120
+  buildwarden report 7f3a --format json --output report.json
+  buildwarden report 7f3a --fail-on critical > /dev/null
+
+Exit codes:
+   0  the report was shown; with --fail-on: no such finding, and everything was seen
+   1  there is no such report, or it cannot be read or written
+  10  --fail-on: there is a finding of that importance or above
+  11  --fail-on: no such finding, but not everything was seen")]
+pub(super) struct Args {
+    /// A container's id or the beginning of one (its last run; ID.2 is its second), a report.json,
+    /// or - for standard input
+    #[arg(value_name = "ID|FILE")]
+    what: String,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Write to this file, not to standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Exit with a code of its own when there is a finding of this importance or above
+    #[arg(long, value_name = "IMPORTANCE")]
+    fail_on: Option<FailOn>,
+    /// Whether the text has colours
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    color: Colour,
+    /// Columns of the text [default: the terminal's, else 80]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=1000))]
+    width: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person at a terminal
+    #[default]
+    Text,
+    /// As in report.json, for programs
+    Json,
+}
+
+pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let report = read(&args.what, config)?;
+    let text = match args.format {
+        Format::Json => json::pretty(&report).context("report as JSON")?,
+        Format::Text => {
+            let colour = match (args.color, &args.output) {
+                (Colour::Auto, Some(_)) => false,
+                (colour, _) => colour.on_stdout(),
+            };
+            let width = match (args.width, &args.output) {
+                (Some(width), _) => width.into(),
+                (None, Some(_)) => terminal::WIDTH,
+                (None, None) => terminal::width(),
+            };
+            text::render(&report, Layout { width, colour })
+        }
+    };
+    match &args.output {
+        Some(path) => {
+            fs::write(path, text)
+                .with_context(|| format!("{}: cannot write it", path.display()))?;
+        }
+        None => {
+            terminal::print(&text)?;
+        }
+    }
+    Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
+}
+
+/// The report that the argument means.
+fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
+    if what == "-" {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).context("standard input")?;
+        return json::parse(&bytes).context("standard input");
+    }
+    if what.contains('/') || what.ends_with(".json") {
+        return read_file(Path::new(what));
+    }
+    let store = Store::of(&Settings::load(config)?);
+    let run = match store.find(what) {
+        Err(StoreError::Unknown { .. }) if Path::new(what).exists() => {
+            return read_file(Path::new(what));
+        }
+        run => run?,
+    };
+    match run.report()? {
+        Some(bytes) => json::parse(&bytes).with_context(|| run.path().display().to_string()),
+        None => match store.summary(&run)?.state {
+            State::Running => bail!(
+                "{name}: the container is running; its report comes at its end, and \
+                 `buildwarden watch {name}` shows its findings now",
+                name = run.name()
+            ),
+            State::Finished => bail!("{}: its report is gone", run.path().display()),
+            State::Unfinished => bail!(
+                "{}: the container is gone and its report was not written: `buildwarden gc` \
+                 writes it",
+                run.name()
+            ),
+        },
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Report> {
+    let shown = || escape::visible(path.as_os_str().as_encoded_bytes()).into_owned();
+    let bytes = fs::read(path).with_context(|| format!("{}: cannot read it", shown()))?;
+    json::parse(&bytes).with_context(shown)
+}
