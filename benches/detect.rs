@@ -1,5 +1,7 @@
 //! What judging one exec costs. Medians; the ratio is to `memchr` over the same bytes.
 
+#![expect(clippy::octal_escapes, reason = "argv: NUL, then a digit")]
+
 use buildwarden::detect::{Context, Detector};
 use buildwarden::event::{Argv, Exec};
 use std::hint::black_box;
