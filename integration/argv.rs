@@ -38,7 +38,7 @@ fn check((name, script, expected): Case<'_>) {
 
     let report = dir.report(name);
     let execs = dir.execs(name);
-    let last = execs.last().unwrap_or_else(|| panic!("{name}: no exec: {done}"));
+    let last = execs.last().unwrap_or_else(|| panic!("{name}: no exec: {report:?} {done}"));
     assert!(expected(last), "{name}: {last:?}");
     assert_eq!(last.flags, [""; 0], "{name}");
     assert_eq!(report.completeness.reasons, [""; 0], "{name}");

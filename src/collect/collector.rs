@@ -98,7 +98,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
                 reason: error.to_string(),
             })?;
         }
-        finish(settings, held, session, drain.as_ref(), &probes).map(drop)
+        let recording = slot.map(|slot| (&probes, slot));
+        finish(settings, held, session, drain.as_ref(), recording).map(drop)
     })
 }
 
