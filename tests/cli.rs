@@ -53,8 +53,7 @@ fn nobody_reading_is_no_failure_to_talk_about() {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
         let mut command = program(args);
-        let output =
-            command.env("BUILDWARDEN_CONFIG", &config).stdout(writer).output().unwrap();
+        let output = command.env("BUILDWARDEN_CONFIG", &config).stdout(writer).output().unwrap();
         check(args[0], &output, code, "");
         assert!(output.stderr.is_empty(), "{args:?}: {:?}", output.stderr.escape_ascii());
     }

@@ -35,17 +35,23 @@ impl Path {
     /// Whether it is `name`, lies in it, or is a module on the way to it.
     pub(crate) fn means(&self, name: &str) -> bool {
         let name: Vec<&str> = name.split("::").collect();
-        // `std` or `jiff` alone is no import of anything.
-        let common = self.0.len().min(name.len());
-        (common > 1 || name.len() == 1) && self.0.iter().zip(&name).all(|(a, b)| a == b)
+        // `std` alone imports nothing, and a type may be used without all it can do.
+        let is_on_the_way = self.0.len() > 1
+            && self.0.last().is_some_and(|last| last.starts_with(char::is_lowercase));
+        (self.0.len() >= name.len() || is_on_the_way)
+            && self.0.iter().zip(&name).all(|(a, b)| a == b)
     }
 }
 
 impl File {
     pub(crate) fn parse(name: &str, text: &str) -> File {
         let tokens = text.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
-        let mut file =
-            File { name: name.to_owned(), paths: Vec::new(), has_unsafe: false, modules: Vec::new() };
+        let mut file = File {
+            name: name.to_owned(),
+            paths: Vec::new(),
+            has_unsafe: false,
+            modules: Vec::new(),
+        };
         file.read(tokens, &[]);
         file
     }
