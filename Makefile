@@ -2,6 +2,8 @@
 
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
+# The directory that podman, buildah and CRI-O read, whatever PREFIX is.
+HOOKSDIR ?= /usr/share/containers/oci/hooks.d
 CARGO ?= cargo
 
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -24,12 +26,13 @@ test:
 # Hooks carry the absolute path of the binary that they start.
 install: build
 	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/buildwarden
-	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/buildwarden config/buildwarden.toml
+	test -e $(DESTDIR)$(SYSCONFDIR)/buildwarden/buildwarden.toml || \
+	  install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/buildwarden config/buildwarden.toml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/buildwarden/recipes config/recipes/*.toml
-	install -d $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d
+	install -d $(DESTDIR)$(HOOKSDIR)
 	for hook in hooks/*.json; do \
 	  sed 's|"/usr/bin/buildwarden"|"$(PREFIX)/bin/buildwarden"|' "$$hook" \
-	    >$(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/$${hook##*/} || exit 1; \
+	    >$(DESTDIR)$(HOOKSDIR)/$${hook##*/} || exit 1; \
 	done
 
 clean:
