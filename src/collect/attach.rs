@@ -2,7 +2,7 @@
 
 use super::{
     CollectError, attachment::Attachment, clock, collector::spawn_collector, containers_directory,
-    directory::Directory, end::end, file, probes_lock,
+    directory::Directory, end::end, file,
 };
 use crate::{
     annotation::{self, Log},
@@ -198,7 +198,6 @@ impl Recording {
 fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
     let probes = ProbeSet::open_or_load(&Setup {
         bpffs: &settings.bpffs,
-        lock: &probes_lock(settings),
         names: &|| Detector::builtin().tool_names().map(str::to_owned).collect(),
     })?;
     let key = ScopeKey { cgroup: scope.id, depth: scope.depth, pid_namespace: scope.pid_namespace };

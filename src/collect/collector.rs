@@ -1,9 +1,7 @@
 //! The collector: a process of its own that drains one container's ring until the
 //! container has ended.
 
-use super::{
-    CollectError, attachment::Attachment, end::finish, lock::Lock, probes_lock, session::Session,
-};
+use super::{CollectError, attachment::Attachment, end::finish, lock::Lock, session::Session};
 use crate::{
     cgroup::{self, Populated, Scope},
     config::Settings,
@@ -91,7 +89,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         // Off the hook's path and beside the drain: making a ring waits for the
         // kernel. Its thread keeps the privileges that this one gives up, and ends.
         // A failure costs later containers time, and this one nothing.
-        let fill = || probes.fill_pool(settings.pool, settings.ring_bytes, &probes_lock(settings));
+        let fill = || probes.fill_pool(settings.pool, settings.ring_bytes);
         scope.spawn(fill);
         drop_privileges()?;
         if let Some(drain) = &drain {

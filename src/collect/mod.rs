@@ -45,9 +45,3 @@ pub mod file {
 pub fn containers_directory(settings: &Settings) -> PathBuf {
     settings.state_dir.join("containers")
 }
-
-/// The lock that loading the probe set and filling its pool are serialised by. Not
-/// a container's: ids cannot begin with a dot.
-fn probes_lock(settings: &Settings) -> PathBuf {
-    settings.run_dir.join(".probes.lock")
-}

@@ -8,7 +8,6 @@ use super::{
     directory::Directory,
     end::take_over,
     lock::Lock,
-    probes_lock,
 };
 use crate::{
     cgroup,
@@ -46,7 +45,7 @@ pub fn sweep(settings: &Settings, config: Option<&Path>, unload: bool) -> Swept 
         swept.errors.push(error);
     }
     if unload {
-        match trace::unload(&settings.bpffs, &probes_lock(settings)) {
+        match trace::unload(&settings.bpffs) {
             Ok(count) => swept.unloaded = count,
             Err(error) => swept.errors.push(error.into()),
         }
@@ -100,6 +99,6 @@ fn release_stale(settings: &Settings, swept: &mut Swept) -> Result<(), CollectEr
         probes.release(slot)?;
         swept.released += 1;
     }
-    probes.reclaim(&probes_lock(settings))?;
+    probes.reclaim()?;
     Ok(())
 }

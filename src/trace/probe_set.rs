@@ -1,25 +1,18 @@
 //! The probe set: loaded once a host, pinned, found again by every hook.
 
 use super::{
-    OBJECT, TraceError, messages,
+    OBJECT, TraceError,
+    bpffs::{lock, mount_and_lock},
+    messages,
     slots::{DEPTHS, HostFacts, NAME_LEN, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
 };
 use libbpf_rs::{
     Link, MapCore as _, MapFlags, MapHandle, MapType, ObjectBuilder,
     libbpf_sys::bpf_map_create_opts,
 };
-use nix::{
-    errno::Errno,
-    fcntl::{Flock, FlockArg},
-    mount::{MsFlags, mount},
-    sys::{stat::Mode, statfs},
-};
+use nix::{errno::Errno, sys::stat::Mode};
 use std::{
-    fs::{DirBuilder, File},
-    os::{
-        fd::AsFd as _,
-        unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    },
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -40,8 +33,6 @@ pub struct ScopeKey {
 pub struct Setup<'a> {
     /// Where the BPF file system is, or is to be mounted.
     pub bpffs: &'a Path,
-    /// A file whose lock loading is serialised by.
-    pub lock: &'a Path,
     /// The base names of listed tools; asked for only when the probe set is loaded.
     pub names: &'a dyn Fn() -> Vec<String>,
 }
@@ -49,6 +40,7 @@ pub struct Setup<'a> {
 /// The pinned programs and maps.
 #[derive(Debug)]
 pub struct ProbeSet {
+    bpffs: PathBuf,
     dir: PathBuf,
     pub(super) slots: SlotTable,
     pub(super) host: HostFacts,
@@ -73,7 +65,7 @@ impl ProbeSet {
         let slots = SlotTable::all(slots.as_fd()).map_err(|e| TraceError::bpf("map slots", e))?;
         let host = open_map(&dir, "host")?;
         let host = HostFacts::new(host.as_fd()).map_err(|e| TraceError::bpf("map host", e))?;
-        Ok(Some(ProbeSet { dir, slots, host }))
+        Ok(Some(ProbeSet { bpffs: bpffs.to_owned(), dir, slots, host }))
     }
 
     /// Opens the probe set, loading and pinning it first where it is not there:
@@ -85,12 +77,11 @@ impl ProbeSet {
         if let Some(open) = ProbeSet::open(setup.bpffs)? {
             return Ok(open);
         }
-        let _lock = lock(setup.lock)?;
+        let _lock = mount_and_lock(setup.bpffs)?;
         // Somebody may have been faster.
         if let Some(open) = ProbeSet::open(setup.bpffs)? {
             return Ok(open);
         }
-        mount_bpffs(setup.bpffs)?;
         load(setup)?;
         ProbeSet::open(setup.bpffs)?.ok_or_else(|| TraceError::Bpf {
             what: format!("open {}", pin_directory(setup.bpffs).display()),
@@ -145,9 +136,9 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn reclaim(&self, lock_file: &Path) -> Result<(), TraceError> {
+    pub fn reclaim(&self) -> Result<(), TraceError> {
         // No filler is at work while this is held.
-        let _lock = lock(lock_file)?;
+        let _lock = lock(&self.bpffs)?;
         self.scopes().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
     }
 
@@ -183,13 +174,8 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses a ring.
-    pub fn fill_pool(
-        &self,
-        target: u32,
-        ring_bytes: u32,
-        lock_file: &Path,
-    ) -> Result<(), TraceError> {
-        let _lock = lock(lock_file)?;
+    pub fn fill_pool(&self, target: u32, ring_bytes: u32) -> Result<(), TraceError> {
+        let _lock = lock(&self.bpffs)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
         let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
         for _ in ready..target as usize {
@@ -382,10 +368,13 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
 ///
 /// # Errors
 /// When a pin cannot be removed.
-pub fn unload(bpffs: &Path, lock_file: &Path) -> Result<usize, TraceError> {
+pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
     let root = bpffs.join("buildwarden");
+    if !root.exists() {
+        return Ok(0);
+    }
+    let _lock = lock(bpffs)?;
     let Ok(entries) = std::fs::read_dir(&root) else { return Ok(0) };
-    let _lock = lock(lock_file)?;
     let mut removed = 0;
     for entry in entries.flatten() {
         let dir = entry.path();
@@ -403,42 +392,6 @@ pub fn unload(bpffs: &Path, lock_file: &Path) -> Result<usize, TraceError> {
 /// Whether a probe set of any version has scopes: all keep them in a plain map.
 fn is_in_use(dir: &Path) -> bool {
     open_map(dir, "scopes").is_ok_and(|scopes| scopes.keys().next().is_some())
-}
-
-/// Takes the lock that loading and unloading are serialised by.
-pub(super) fn lock(path: &Path) -> Result<Flock<File>, TraceError> {
-    if let Some(parent) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(parent)
-            .map_err(|e| directory(parent, "create", &e))?;
-    }
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| directory(path, "open the lock", &e))?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| TraceError::Directory {
-        path: path.to_owned(),
-        what: "lock",
-        source,
-    })
-}
-
-/// Mounts the BPF file system where none is.
-fn mount_bpffs(path: &Path) -> Result<(), TraceError> {
-    let failed = |what, source| TraceError::Directory { path: path.to_owned(), what, source };
-    let kind = statfs::statfs(path)
-        .map_err(|e| failed("look at the directory for the BPF file system", e))?;
-    if kind.filesystem_type() == statfs::BPF_FS_MAGIC {
-        return Ok(());
-    }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("bpf"), path, Some("bpf"), flags, Some("mode=0700"))
-        .map_err(|e| failed("mount the BPF file system", e))
 }
 
 fn make_directory(path: &Path) -> Result<(), TraceError> {
