@@ -61,3 +61,12 @@ fn the_schema_in_the_docs_is_that_of_the_types() {
     let schema = settings.into_generator().into_root_schema_for::<Report>();
     snapshot::check("../../docs/report.schema.json", &json::pretty(&schema).unwrap());
 }
+
+#[test]
+fn a_verdict_that_the_facts_contradict_is_not_believed() {
+    let (_, mut report) = fixture("clean");
+    report.completeness.lost = 1;
+    let text = text::render(&report, Layout { width: 80, colour: false });
+    assert!(text.starts_with("INCOMPLETE"), "{text}");
+    assert!(text.contains("the file says clean, which its own facts contradict"), "{text}");
+}

@@ -111,10 +111,14 @@ mod tests {
         lines
     }
 
+    /// What is written piece by piece, the lines after each piece, and whether the end
+    /// is torn.
+    type Case<'a> = (&'a [&'a str], &'a [&'a [&'a str]], bool);
+
     #[test]
     fn lines_come_whole_however_they_are_written() {
         let long = "x".repeat(3 * STEP);
-        let cases: [(&[&str], &[&[&str]], bool); 6] = [
+        let cases: [Case<'_>; 6] = [
             (&[""], &[&[]], false),
             (&["a\nb\n"], &[&["a", "b"]], false),
             (&["a\nto", "rn\n"], &[&["a"], &["torn"]], false),

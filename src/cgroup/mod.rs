@@ -8,7 +8,7 @@ mod own;
 mod populated;
 
 pub use error::CgroupError;
-pub use own::{Fresh, move_to_own};
+pub use own::{Fresh, move_to_own, remove_left};
 pub use populated::Populated;
 
 use crate::host;
@@ -84,16 +84,23 @@ impl Scope {
 /// # Errors
 /// When there is no cgroup v2.
 pub fn ids() -> Result<HashSet<u64>, CgroupError> {
-    let mut ids = HashSet::new();
-    let mut directories = vec![host::cgroup2_mount()?];
-    while let Some(directory) = directories.pop() {
-        // One that vanishes meanwhile has no id any more.
-        ids.extend(fs::metadata(&directory).map(|metadata| metadata.ino()));
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+    // One that vanishes meanwhile has no id any more.
+    let id = |directory: &PathBuf| fs::metadata(directory).ok().map(|metadata| metadata.ino());
+    Ok(directories()?.iter().filter_map(id).collect())
+}
+
+/// The directories of all cgroups of this host, parents before their children.
+fn directories() -> Result<Vec<PathBuf>, CgroupError> {
+    let mut all = vec![host::cgroup2_mount()?];
+    let mut next = 0;
+    while let Some(directory) = all.get(next) {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        directories.extend(below.map(|entry| entry.path()));
+        let below: Vec<PathBuf> = below.map(|entry| entry.path()).collect();
+        all.extend(below);
+        next += 1;
     }
-    Ok(ids)
+    Ok(all)
 }
 
 /// The cgroup v2 path of a process (`self` or a pid), as this process sees it.

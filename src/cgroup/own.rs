@@ -4,13 +4,18 @@ use super::{CgroupError, Scope, cgroup_of};
 use crate::host;
 use std::{fs, io, path::PathBuf};
 
+/// The cgroup of collectors.
+const COLLECTORS: &str = "buildwarden";
+/// What the names of the others begin with.
+const FRESH: &str = "buildwarden-";
+
 /// Moves this process to a cgroup that collectors share: the container's would take
 /// it along when it is killed, and would be charged for it.
 ///
 /// # Errors
 /// When there is no cgroup v2, or it cannot be written.
 pub fn move_to_own() -> Result<(), CgroupError> {
-    let directory = host::cgroup2_mount()?.join("buildwarden");
+    let directory = host::cgroup2_mount()?.join(COLLECTORS);
     let procs = directory.join("cgroup.procs");
     // "0" is the writing process.
     match fs::write(&procs, "0") {
@@ -24,6 +29,23 @@ pub fn move_to_own() -> Result<(), CgroupError> {
         _ => {}
     }
     fs::write(&procs, "0").map_err(CgroupError::io(&procs))
+}
+
+/// Removes the cgroups of ours that nobody is in any more: those of commands that left
+/// processes behind, and the collectors'.
+///
+/// # Errors
+/// When there is no cgroup v2.
+pub fn remove_left() -> Result<(), CgroupError> {
+    let ours = |directory: &&PathBuf| {
+        let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name == COLLECTORS || name.starts_with(FRESH)
+    };
+    for directory in super::directories()?.iter().rev().filter(ours) {
+        // Refused, and rightly, while somebody is in it.
+        let _ = fs::remove_dir(directory);
+    }
+    Ok(())
 }
 
 /// A fresh, empty cgroup below the caller's own, removed on drop if it is empty.
@@ -48,13 +70,13 @@ impl Drop for Inside {
 }
 
 impl Fresh {
-    /// Makes one called `name`.
+    /// Makes the one of `id`.
     ///
     /// # Errors
     /// When there is no cgroup v2, or it cannot be written.
-    pub fn create(name: &str) -> Result<Fresh, CgroupError> {
+    pub fn create(id: &str) -> Result<Fresh, CgroupError> {
         let parent = cgroup_of("self")?;
-        let path: PathBuf = parent.join(name);
+        let path: PathBuf = parent.join(format!("{FRESH}{id}"));
         let below = path.strip_prefix("/").unwrap_or(&path);
         let directory = host::cgroup2_mount()?.join(below);
         fs::create_dir(&directory).map_err(CgroupError::io(&directory))?;

@@ -50,3 +50,30 @@ impl From<Exit> for ExitCode {
         ExitCode::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_name_every_code() {
+        let docs = include_str!("../../docs/exit-codes.md");
+        let codes = [
+            Exit::Success,
+            Exit::Failure,
+            Exit::Usage,
+            Exit::Findings,
+            Exit::Incomplete,
+            Exit::BadInput,
+            Exit::RunFailed,
+            Exit::NotExecutable,
+            Exit::NotFound,
+        ];
+        for exit in codes {
+            assert!(docs.contains(&format!("\n| {} |", exit.code())), "{exit:?}");
+        }
+        let rows = docs.lines().filter(|line| line.starts_with("| ")).count();
+        // The head, its rule, and the command's own code.
+        assert_eq!(rows, codes.len() + 3);
+    }
+}

@@ -20,7 +20,8 @@ impl FailOn {
             FailOn::Medium => Importance::Medium,
             FailOn::Critical => Importance::Critical,
         };
-        if report.importance() >= Some(least) {
+        // How much those matter that were not kept is not known: enough.
+        if report.importance() >= Some(least) || report.findings_omitted > 0 {
             Some(Exit::Findings)
         } else {
             // What was not seen may be anything.

@@ -8,7 +8,7 @@ use crate::{
     annotation::{Changes, Entry, Key, Line, Tail},
     collect::file::{ANNOTATIONS, EXECS},
     config::Settings,
-    execlog::{self, Header},
+    execlog::{self, ExecLine, Header},
     report::{
         Time, json,
         text::{self, Layout},
@@ -59,20 +59,30 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         started: None,
         boot_to_unix_ns: 0,
     };
-    let mut annotations = Followed::new(&run, ANNOTATIONS);
+    let mut annotations: Followed<'_, Line> = Followed::new(&run, ANNOTATIONS);
     let mut execs = args.all.then(|| Followed::new(&run, EXECS));
     loop {
         // Asked before reading: what is written before a container's end is seen then.
         let live = store.is_live(&id);
-        if let Some(execs) = &mut execs {
-            while let Some(bytes) = execs.next_line()? {
-                if let Next::Stop = view.exec(bytes)? {
-                    return Ok(Exit::Success);
-                }
-            }
-        }
-        while let Some(bytes) = annotations.next_line()? {
-            if let Next::Stop = view.annotation(bytes)? {
+        loop {
+            // What is there of both comes in the order of its time.
+            let event = match &mut execs {
+                Some(execs) => execs.peek(|bytes| view.event(bytes))?,
+                None => None,
+            };
+            let line = annotations.peek(|bytes| Ok(Line::parse(bytes).ok()))?;
+            let event_first = match (&event, &line) {
+                (None, None) => break,
+                (Some(event), Some(line)) => event.time < line.time,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+            };
+            let next = if event_first {
+                view.show_event(execs.as_mut().and_then(|execs| execs.next.take()))?
+            } else {
+                view.show_line(annotations.next.take())?
+            };
+            if let Next::Stop = next {
                 return Ok(Exit::Success);
             }
         }
@@ -90,26 +100,47 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     }
 }
 
-/// A file of lines that may not be there yet.
-struct Followed<'a> {
+/// A file of lines that may not be there yet, and the line that comes next.
+struct Followed<'a, T> {
     run: &'a Run,
     name: &'static str,
     tail: Option<Tail>,
+    next: Option<T>,
 }
 
-impl<'a> Followed<'a> {
-    fn new(run: &'a Run, name: &'static str) -> Followed<'a> {
-        Followed { run, name, tail: None }
+impl<'a, T> Followed<'a, T> {
+    fn new(run: &'a Run, name: &'static str) -> Followed<'a, T> {
+        Followed { run, name, tail: None, next: None }
     }
 
-    fn next_line(&mut self) -> anyhow::Result<Option<&[u8]>> {
+    /// The next line that `read` makes something of; none when there is none yet.
+    fn peek(
+        &mut self,
+        mut read: impl FnMut(&[u8]) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<Option<&T>> {
         if self.tail.is_none() {
             self.tail = self.run.open(self.name)?.map(Tail::new);
         }
         let Some(tail) = &mut self.tail else { return Ok(None) };
         let path = || self.run.path().join(self.name).display().to_string();
-        tail.next_line().with_context(path)
+        while self.next.is_none() {
+            let Some(bytes) = tail.next_line().with_context(path)? else { break };
+            self.next = read(bytes)?;
+        }
+        Ok(self.next.as_ref())
     }
+}
+
+/// A line of the event file.
+struct Event {
+    time: Time,
+    what: What,
+}
+
+/// What is shown of it.
+enum What {
+    Json(String),
+    Exec(Box<ExecLine>),
 }
 
 /// Whether there is more to show.
@@ -129,9 +160,9 @@ struct View {
 }
 
 impl View {
-    /// Shows a line of the annotation log. A line that cannot be read is no news.
-    fn annotation(&mut self, bytes: &[u8]) -> anyhow::Result<Next> {
-        let Ok(line) = Line::parse(bytes) else { return Ok(Next::More) };
+    /// Shows a line of the annotation log.
+    fn show_line(&mut self, line: Option<Line>) -> anyhow::Result<Next> {
+        let Some(line) = line else { return Ok(Next::More) };
         let last = line.key == Key::Finished;
         let text = if self.json {
             json::line(&line).context("annotation as JSON")? + "\n"
@@ -152,6 +183,9 @@ impl View {
             Entry::Finding(finding) => {
                 text::live_finding(self.since_start(finding.exec.time), &finding, self.layout)
             }
+            Entry::Allowed(allowed) => {
+                text::live_allowed(self.since_start(allowed.exec.time), &allowed, self.layout)
+            }
             Entry::Gap(gap) => {
                 text::live_gap(self.since_start(line.time), gap.execs, gap.exits, self.layout)
             }
@@ -161,34 +195,48 @@ impl View {
                 &finished.reasons,
                 self.layout,
             ),
-            // What the policy allows is for the report.
-            Entry::Allowed(_) | Entry::Other => return None,
+            Entry::Other => return None,
         })
     }
 
-    /// Shows a line of the event file.
-    fn exec(&mut self, bytes: &[u8]) -> anyhow::Result<Next> {
-        if self.json {
-            let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
-                return Ok(Next::More);
-            };
-            let text = json::line(&value).context("event as JSON")? + "\n";
-            return Ok(if terminal::print(&text)? { Next::More } else { Next::Stop });
-        }
+    /// Reads a line of the event file; none when there is nothing to show of it.
+    fn event(&mut self, bytes: &[u8]) -> anyhow::Result<Option<Event>> {
         if let Ok(header) = serde_json::from_slice::<Header>(bytes) {
             self.boot_to_unix_ns = header.boot_to_unix_ns;
-            return Ok(Next::More);
         }
-        // Losses are told by the annotation log.
-        let Ok(execlog::Line::Exec(exec)) = execlog::Line::parse(bytes) else {
-            return Ok(Next::More);
+        let parsed = execlog::Line::parse(bytes).ok();
+        let boot_ns = match &parsed {
+            Some(execlog::Line::Exec(exec)) => exec.t,
+            Some(execlog::Line::Exit(exit)) => exit.t,
+            // As soon as possible.
+            _ => 0,
         };
-        let since = self.since_start(Time::from_boot(exec.t, self.boot_to_unix_ns));
-        let argv = match exec.argv.as_slice() {
-            [] => std::slice::from_ref(&exec.path),
-            argv => argv,
+        let what = match parsed {
+            _ if self.json => {
+                let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+                let Some(value) = value else { return Ok(None) };
+                What::Json(json::line(&value).context("event as JSON")? + "\n")
+            }
+            Some(execlog::Line::Exec(exec)) => What::Exec(exec),
+            // Losses are told by the annotation log.
+            _ => return Ok(None),
         };
-        let text = text::live_exec(since, exec.cpid, argv, self.layout);
+        Ok(Some(Event { time: Time::from_boot(boot_ns, self.boot_to_unix_ns), what }))
+    }
+
+    /// Shows a line of the event file.
+    fn show_event(&mut self, event: Option<Event>) -> anyhow::Result<Next> {
+        let text = match event {
+            None => return Ok(Next::More),
+            Some(Event { what: What::Json(text), .. }) => text,
+            Some(Event { time, what: What::Exec(exec) }) => {
+                let argv = match exec.argv.as_slice() {
+                    [] => std::slice::from_ref(&exec.path),
+                    argv => argv,
+                };
+                text::live_exec(self.since_start(time), exec.cpid, argv, self.layout)
+            }
+        };
         Ok(if terminal::print(&text)? { Next::More } else { Next::Stop })
     }
 

@@ -59,6 +59,10 @@ pub(super) fn account(
         }
         None => {}
     }
+    if ending.counters.is_some() && counters.execs == 0 {
+        // Which of the two cannot be told apart from here, so it is no proof.
+        reasons.push("no exec was seen: the container never started".to_owned());
+    }
     if events.malformed > 0 {
         reasons.push(format!("{} lines of the event file could not be read", events.malformed));
     }
@@ -66,7 +70,7 @@ pub(super) fn account(
         // The cgroup held nothing but the first process when recording began, so the
         // entrypoint is what that process executed first.
         attached_before_first_exec: ending.counters.is_some()
-            && (events.first_pid == Some(attached.pid) || counters.execs == 0),
+            && events.first_pid == Some(attached.pid),
         execs: events.sequences.count(),
         last_sequence: counters.execs,
         lost: counters.lost_execs,

@@ -89,7 +89,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         // Off the hook's path and beside the drain: making a ring waits for the
         // kernel. Its thread keeps the privileges that this one gives up, and ends.
         // A failure costs later containers time, and this one nothing.
-        let fill = || probes.fill_pool(settings.pool, settings.ring_bytes);
+        let fill = || probes.fill_pool(&settings.bpffs, settings.pool, settings.ring_bytes);
         scope.spawn(fill);
         drop_privileges()?;
         if let Some(drain) = &drain {
@@ -98,7 +98,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
                 reason: error.to_string(),
             })?;
         }
-        finish(settings, held, session, drain.as_ref(), &probes).map(drop)
+        let recording = slot.map(|slot| (&probes, slot));
+        finish(settings, held, session, drain.as_ref(), recording).map(drop)
     })
 }
 

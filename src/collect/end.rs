@@ -16,7 +16,7 @@ use crate::{
     config::Settings,
     oci::ContainerId,
     report::{Time, json, model::Verdict},
-    trace::{Drain, ProbeSet},
+    trace::{Drain, ProbeSet, SlotId},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -83,34 +83,26 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
         remove_run(&held.run)?;
         return Ok(Ended::Nothing);
     };
-    let cgroup = attachment.attached.container.cgroup_id;
     let probes = ProbeSet::open(&settings.bpffs)?;
+    let cgroup = attachment.attached.container.cgroup_id;
     let slot = probes.as_ref().and_then(|probes| probes.slot_of(cgroup));
+    let recording = probes.as_ref().zip(slot);
     let mut session = match Session::open(settings, attachment) {
         Ok(session) => session,
-        Err(error) => {
-            // Its log and report are beyond us, the next start of this id is not.
-            let released = slot.zip(probes.as_ref()).map(|(slot, probes)| probes.release(slot));
-            remove_run(&held.run)?;
-            released.transpose()?;
-            return Err(error);
-        }
-    };
-    let drain = match (&probes, slot) {
-        (Some(probes), Some(slot)) => match Drain::open(probes, slot) {
-            Ok(drain) => Some(drain),
-            Err(error) => {
-                session.fail(format!("the ring could not be drained: {error}"));
-                None
-            }
-        },
-        _ => None,
+        // Its log and report are beyond us; the next start of this id is not.
+        Err(error) => return release(held, recording).and(Err(error)),
     };
     let report = session.directory.path().join(file::REPORT);
-    let verdict = match &probes {
-        Some(probes) => finish(settings, held, session, drain.as_ref(), probes)?,
-        None => conclude(settings, &held, session, None, clock::boot_ns())?,
-    };
+    if session.directory.read(file::REPORT)?.is_some() {
+        // Written by a collector that could not release, or was killed before.
+        return release(held, recording).map(|()| Ended::Nothing);
+    }
+    let drain = recording.and_then(|(probes, slot)| {
+        Drain::open(probes, slot)
+            .inspect_err(|error| session.fail(format!("the ring could not be drained: {error}")))
+            .ok()
+    });
+    let verdict = finish(settings, held, session, drain.as_ref(), recording)?;
     Ok(Ended::TakenOver { verdict, report })
 }
 
@@ -121,7 +113,7 @@ pub(super) fn finish(
     held: Held,
     mut session: Session,
     drain: Option<&Drain>,
-    probes: &ProbeSet,
+    recording: Option<(&ProbeSet, SlotId)>,
 ) -> Result<Verdict, CollectError> {
     let at = clock::boot_ns();
     let ended = End::watch(&session.attachment).is_ok_and(|end| end.has_come());
@@ -131,20 +123,25 @@ pub(super) fn finish(
     if let Some(drain) = drain {
         session.drain(drain);
     }
-    let concluded = conclude(settings, &held, session, drain, at);
-    let released = drain.map_or(Ok(()), |drain| probes.release(drain.slot()));
-    let verdict = concluded?;
-    // On old kernels an unprivileged collector cannot release; poststop or `gc` will.
-    if let Err(error) = released {
-        anstream::eprintln!("buildwarden: warning: {error}");
-    }
-    Ok(verdict)
+    let reported = report(settings, session, drain, at);
+    let released = release(held, recording);
+    let verdict = reported?;
+    released.map(|()| verdict)
 }
 
-/// Writes the report and the log's last line, and removes the run directory.
-fn conclude(
+/// Stops recording and removes the run directory; in this order, so that whoever finds
+/// the directory finishes the job. (Before Linux 5.19 a collector without privileges
+/// cannot; poststop and `gc` can.)
+fn release(held: Held, recording: Option<(&ProbeSet, SlotId)>) -> Result<(), CollectError> {
+    if let Some((probes, slot)) = recording {
+        probes.release(slot)?;
+    }
+    remove_run(&held.run)
+}
+
+/// Writes the report and the log's last line.
+fn report(
     settings: &Settings,
-    held: &Held,
     mut session: Session,
     drain: Option<&Drain>,
     at: u64,
@@ -163,8 +160,7 @@ fn conclude(
     let path = session.directory.path().join(file::REPORT);
     let text =
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
-    let new = session.directory.put_new(file::REPORT, text.as_bytes())?;
-    if new {
+    if session.directory.put_new(file::REPORT, text.as_bytes())? {
         let offset = session.attachment.attached.boot_to_unix_ns;
         let finished = Finished {
             verdict: report.verdict,
@@ -180,7 +176,6 @@ fn conclude(
             session.directory.remove(file::EXECS)?;
         }
     }
-    remove_run(&held.run)?;
     Ok(report.verdict)
 }
 

@@ -166,16 +166,27 @@ impl Context<'_> {
         };
         let size = |argv: &[Bytes]| argv.iter().map(|argument| argument.len() as u64).sum::<u64>();
         let whole = size(&argv);
-        let mut room = self.argv_kept.max(ARGV_LEAST);
-        for argument in &mut argv {
-            argument.0.truncate(room);
-            room -= argument.len();
-        }
-        while room == 0 && argv.len() > 1 && argv.last().is_some_and(|last| last.is_empty()) {
-            argv.pop();
-        }
+        cut(&mut argv, addresses, self.argv_kept.max(ARGV_LEAST));
         let omitted = whole - size(&argv);
         (argv, omitted)
+    }
+}
+
+/// Cuts arguments to `room` bytes in all, and a little more for those that an address
+/// stands in: they are what a finding is about.
+fn cut(argv: &mut Vec<Bytes>, addresses: &[model::Address], mut room: usize) {
+    let last = addresses.iter().map(|address| address.argument).max().unwrap_or(0);
+    for (index, argument) in argv.iter_mut().enumerate() {
+        let end = |address: &model::Address| address.span.map_or(0, |span| span.end);
+        let own = addresses.iter().filter(|address| address.argument == index).map(end).max();
+        let kept = room.max(own.map_or(0, |end| end.min(ARGV_LEAST)));
+        argument.0.truncate(kept);
+        room = room.saturating_sub(argument.len());
+    }
+    // What is left of those behind them are empty places, and the number of those counts too.
+    if room == 0 {
+        let end = argv.iter().rposition(|argument| !argument.is_empty()).unwrap_or(0);
+        argv.truncate(end.max(last) + 1);
     }
 }
 
@@ -243,5 +254,32 @@ impl From<detect::Importance> for Importance {
             detect::Importance::Medium => Importance::Medium,
             detect::Importance::Critical => Importance::Critical,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_argv_keeps_the_argument_with_the_address() {
+        let address = |argument, end| model::Address {
+            address: "8.8.8.8".to_owned(),
+            text: "8.8.8.8".into(),
+            argument,
+            role: String::new(),
+            scope: String::new(),
+            span: Some(Span { start: 0, end }),
+        };
+        let check = |argv: &[&str], addresses: &[model::Address], room, want: &[&str]| {
+            let mut argv: Vec<Bytes> = argv.iter().map(Bytes::from).collect();
+            cut(&mut argv, addresses, room);
+            assert_eq!(argv, want.iter().map(Bytes::from).collect::<Vec<_>>());
+        };
+        let argv = ["curl", "-Axxxxxxxx", "8.8.8.8/long", "y", "z"];
+        check(&argv, &[], 99, &argv);
+        check(&argv, &[], 6, &["curl", "-A"]);
+        check(&argv, &[address(2, 7)], 6, &["curl", "-A", "8.8.8.8"]);
+        check(&["nc", "-h", ""], &[], 4, &["nc", "-h"]);
     }
 }

@@ -69,7 +69,7 @@ pub fn run(
     let id =
         ContainerId::new(&format!("run-{}-{}", clock::boot_ns() / 1_000_000, std::process::id()))?;
     let begun = clock::boot_ns();
-    let fresh = Fresh::create(&format!("buildwarden-{id}"));
+    let fresh = Fresh::create(id.as_str());
     let target = Target {
         id: id.clone(),
         scope: fresh.as_ref().map(|fresh| fresh.scope().clone()).map_err(ToString::to_string),

@@ -44,6 +44,9 @@ pub fn sweep(settings: &Settings, config: Option<&Path>, unload: bool) -> Swept 
     if let Err(error) = release_stale(settings, &mut swept) {
         swept.errors.push(error);
     }
+    if let Err(error) = cgroup::remove_left() {
+        swept.errors.push(error.into());
+    }
     if unload {
         match trace::unload(&settings.bpffs) {
             Ok(count) => swept.unloaded = count,
@@ -68,6 +71,10 @@ fn sweep_container(
     // A collector is at work where the lock is held.
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let runs = match Attachment::read(&held.run)? {
+        // `run` is about to start its command.
+        Some(attachment) if attachment.attached.pid == 0 && attachment.failure.is_none() => {
+            return Ok(());
+        }
         Some(attachment) => !End::watch(&attachment)?.has_come(),
         // A hook is at work, or was killed; its container's start tells which.
         None => return Ok(()),
@@ -99,6 +106,6 @@ fn release_stale(settings: &Settings, swept: &mut Swept) -> Result<(), CollectEr
         probes.release(slot)?;
         swept.released += 1;
     }
-    probes.reclaim()?;
+    probes.reclaim(&settings.bpffs)?;
     Ok(())
 }

@@ -180,7 +180,8 @@ fn reason(kind: Kind) -> &'static str {
             "no field whose value is an address, no URL with one"
         }
         Kind::Header => "no header that names a host, no URL with an address",
-        Kind::Setting => "no setting that takes a host, or a name",
+        Kind::Setting => "a setting; its value is read when it can name a host",
+        Kind::Socat | Kind::LftpCommands => "read word by word",
         _ => "a name, or nothing that this tool takes for an address",
     }
 }

@@ -487,6 +487,11 @@ impl Grammar {
             }
             _ => name,
         };
+        // curl's `--expand-url` is `--url` with variables in its value.
+        let name = match (self.long, name.strip_prefix(b"expand-")) {
+            (Long::AnyCase, Some(expanded)) => expanded,
+            _ => name,
+        };
         let start = self.words.partition_point(|(word, _)| &**word < name);
         let candidates = &self.words[start..];
         let (word, first) = candidates.first()?;

@@ -315,7 +315,7 @@ impl Detector {
     ) -> Option<Identity<'_, 'a>> {
         let mut grammar = Arc::clone(&carrier.grammar);
         for _ in 0..MOST_CARRIERS {
-            let (program, argv0, rest) = carried_program(&grammar, arguments)?;
+            let Carried { program, argv0, arguments: rest } = carried_program(&grammar, arguments)?;
             arguments = rest;
             // With binfmt_misc's P flag, argv[0] stands between the program and its arguments.
             if binfmt {
@@ -343,11 +343,16 @@ impl Detector {
     }
 }
 
-/// The program after a carrier's own options, the `argv[0]` that it is given, and its arguments.
-fn carried_program<'a>(
-    grammar: &Grammar,
+/// What a carrier runs.
+struct Carried<'a> {
+    program: &'a [u8],
+    /// As the carrier was told to set it.
+    argv0: Option<&'a [u8]>,
     arguments: Flat<'a>,
-) -> Option<(&'a [u8], Option<&'a [u8]>, Flat<'a>)> {
+}
+
+/// The program after a carrier's own options.
+fn carried_program<'a>(grammar: &Grammar, arguments: Flat<'a>) -> Option<Carried<'a>> {
     use super::options::{Item, Options};
     let mut argv0 = None;
     let mut options = Options::new(grammar, arguments);
@@ -356,7 +361,9 @@ fn carried_program<'a>(
             Item::Value(value, rule, _) if rule.place.kind == Kind::ProgramName => {
                 argv0 = Some(value.bytes)
             }
-            Item::Operand(program) => return Some((program.bytes, argv0, options.args)),
+            Item::Operand(program) => {
+                return Some(Carried { program: program.bytes, argv0, arguments: options.args });
+            }
             _ => {}
         }
     }

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn clean_only_when_everything_was_seen() {
-        let cases: [(fn(&mut Completeness), Verdict); 11] = [
+        type Change = fn(&mut Completeness);
+        let cases: [(Change, Verdict); 11] = [
             (|_| (), Verdict::Clean),
             (|c| c.lost_exits = 3, Verdict::Clean),
             (|c| (c.execs, c.last_sequence) = (0, 0), Verdict::Clean),

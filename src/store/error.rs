@@ -40,7 +40,7 @@ pub enum StoreError {
         candidates: Vec<String>,
     },
     /// A file or directory of ours.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", whom(.source))]
     Io {
         /// Which.
         path: PathBuf,
@@ -56,6 +56,16 @@ impl std::fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text: String = self.0.chars().take(80).collect();
         write!(f, "\"{}\"", escape::visible(text.as_bytes()))
+    }
+}
+
+/// Who may read what this user may not.
+fn whom(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; run this as root, or as a member of the `group` in the configuration"
+        }
+        _ => "",
     }
 }
 

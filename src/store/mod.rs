@@ -46,11 +46,8 @@ impl Store {
         for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if let Some(name) = entry.file_name().to_str().filter(|_| is_directory)
-                && could_be_a_run(name)
-            {
-                names.push(name.to_owned());
-            }
+            let name = entry.file_name().into_string().ok();
+            names.extend(name.filter(|name| is_directory && could_be_a_run(name)));
         }
         names.sort();
         Ok(names.into_iter().map(|name| Run::new(&self.containers, name)).collect())

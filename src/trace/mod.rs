@@ -4,7 +4,6 @@
 //! A scope's life is a chain: [`ProbeSet::open_or_load`] → [`ProbeSet::register`] →
 //! [`Drain::open`] → [`Drain::read`]/[`Drain::commit`] → [`ProbeSet::release`].
 
-mod bpffs;
 mod drain;
 mod error;
 mod features;

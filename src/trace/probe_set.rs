@@ -1,18 +1,22 @@
 //! The probe set: loaded once a host, pinned, found again by every hook.
 
 use super::{
-    OBJECT, TraceError,
-    bpffs::{lock, mount_and_lock},
-    messages,
+    OBJECT, TraceError, messages,
     slots::{DEPTHS, HostFacts, NAME_LEN, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
 };
 use libbpf_rs::{
     Link, MapCore as _, MapFlags, MapHandle, MapType, ObjectBuilder,
     libbpf_sys::bpf_map_create_opts,
 };
-use nix::{errno::Errno, sys::stat::Mode};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    mount::{MsFlags, mount},
+    sys::{stat::Mode, statfs},
+};
 use std::{
-    os::fd::AsFd as _,
+    fs::File,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -40,7 +44,6 @@ pub struct Setup<'a> {
 /// The pinned programs and maps.
 #[derive(Debug)]
 pub struct ProbeSet {
-    bpffs: PathBuf,
     dir: PathBuf,
     pub(super) slots: SlotTable,
     pub(super) host: HostFacts,
@@ -65,7 +68,7 @@ impl ProbeSet {
         let slots = SlotTable::all(slots.as_fd()).map_err(|e| TraceError::bpf("map slots", e))?;
         let host = open_map(&dir, "host")?;
         let host = HostFacts::new(host.as_fd()).map_err(|e| TraceError::bpf("map host", e))?;
-        Ok(Some(ProbeSet { bpffs: bpffs.to_owned(), dir, slots, host }))
+        Ok(Some(ProbeSet { dir, slots, host }))
     }
 
     /// Opens the probe set, loading and pinning it first where it is not there:
@@ -77,7 +80,8 @@ impl ProbeSet {
         if let Some(open) = ProbeSet::open(setup.bpffs)? {
             return Ok(open);
         }
-        let _lock = mount_and_lock(setup.bpffs)?;
+        mount_bpffs(setup.bpffs)?;
+        let _lock = lock(setup.bpffs)?;
         // Somebody may have been faster.
         if let Some(open) = ProbeSet::open(setup.bpffs)? {
             return Ok(open);
@@ -136,9 +140,9 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn reclaim(&self) -> Result<(), TraceError> {
+    pub fn reclaim(&self, bpffs: &Path) -> Result<(), TraceError> {
         // No filler is at work while this is held.
-        let _lock = lock(&self.bpffs)?;
+        let _lock = lock(bpffs)?;
         self.scopes().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
     }
 
@@ -174,8 +178,8 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses a ring.
-    pub fn fill_pool(&self, target: u32, ring_bytes: u32) -> Result<(), TraceError> {
-        let _lock = lock(&self.bpffs)?;
+    pub fn fill_pool(&self, bpffs: &Path, target: u32, ring_bytes: u32) -> Result<(), TraceError> {
+        let _lock = lock(bpffs)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
         let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
         for _ in ready..target as usize {
@@ -330,7 +334,6 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
     let dir = pin_directory(setup.bpffs);
     // No dot: the BPF file system refuses names with one.
     let staging = dir.with_file_name(concat!(env!("BUILDWARDEN_ABI"), "-loading"));
-    make_directory(dir.parent().unwrap_or(setup.bpffs))?;
     // What a loader that was killed has left.
     if staging.exists() {
         std::fs::remove_dir_all(&staging).map_err(|e| directory(&staging, "remove", &e))?;
@@ -374,7 +377,7 @@ pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
         return Ok(0);
     }
     let _lock = lock(bpffs)?;
-    let Ok(entries) = std::fs::read_dir(&root) else { return Ok(0) };
+    let entries = std::fs::read_dir(&root).map_err(|e| directory(&root, "read", &e))?;
     let mut removed = 0;
     for entry in entries.flatten() {
         let dir = entry.path();
@@ -392,6 +395,38 @@ pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
 /// Whether a probe set of any version has scopes: all keep them in a plain map.
 fn is_in_use(dir: &Path) -> bool {
     open_map(dir, "scopes").is_ok_and(|scopes| scopes.keys().next().is_some())
+}
+
+/// Takes the lock that loading, unloading and filling the pool are serialised by: on
+/// the directory of the pins itself, because that is what all who share it have in
+/// common, whatever their configuration.
+fn lock(bpffs: &Path) -> Result<Flock<File>, TraceError> {
+    let root = bpffs.join("buildwarden");
+    loop {
+        make_directory(&root)?;
+        let file = File::open(&root).map_err(|e| directory(&root, "open", &e))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| {
+            TraceError::Directory { path: root.clone(), what: "lock", source }
+        })?;
+        // Whoever had it may have unloaded everything, and the directory with it.
+        let locked = lock.metadata().map_err(|e| directory(&root, "look at", &e))?.ino();
+        if std::fs::metadata(&root).is_ok_and(|now| now.ino() == locked) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Mounts the BPF file system where none is.
+fn mount_bpffs(path: &Path) -> Result<(), TraceError> {
+    let failed = |what, source| TraceError::Directory { path: path.to_owned(), what, source };
+    let kind = statfs::statfs(path)
+        .map_err(|e| failed("look at the directory for the BPF file system", e))?;
+    if kind.filesystem_type() == statfs::BPF_FS_MAGIC {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("bpf"), path, Some("bpf"), flags, Some("mode=0700"))
+        .map_err(|e| failed("mount the BPF file system", e))
 }
 
 fn make_directory(path: &Path) -> Result<(), TraceError> {

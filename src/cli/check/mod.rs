@@ -121,7 +121,8 @@ impl<'a> Answer<'a> {
             Some((tool, signal)) => {
                 writeln!(text, "verdict: {} — {tool} (by its {signal})", self.verdict())
             }
-            None => writeln!(text, "verdict: {} — no network tool", self.verdict()),
+            None if self.findings.is_empty() => writeln!(text, "verdict: none — no network tool"),
+            None => writeln!(text, "verdict: {}", self.verdict()),
         };
         for finding in &self.findings {
             let _ = writeln!(

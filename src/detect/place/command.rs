@@ -48,34 +48,21 @@ pub(super) fn argv<'r>(reader: &mut Reader<'r>, words: &[Piece<'_>]) {
     if grammar.standing == Standing::Shell && reader.joined {
         reader.sink.shell(*program, reader.role);
     }
-    let outer = (reader.within.len(), reader.role, reader.joined);
-    if grammar.standing == Standing::Tool {
-        let role = reader.role;
+    let outer = (reader.within.len(), reader.role, reader.joined, reader.wrapper);
+    reader.wrapper = grammar.standing != Standing::Tool;
+    if !reader.wrapper {
         let nested = if reader.within.is_empty() { "" } else { ", " };
-        reader.within.push_str(nested);
-        reader.within.push_str(&found.name);
-        reader.within.push_str(" in ");
-        reader.within.push_str(role);
+        let role = if reader.role.is_empty() { "command" } else { reader.role };
+        for part in [nested, &found.name, " in ", role] {
+            reader.within.push_str(part);
+        }
         reader.joined = false;
     }
     reader.depth += 1;
-    reader.nested(grammar, rest);
+    reader.arguments(grammar, rest.iter().copied());
     reader.depth -= 1;
     reader.within.truncate(outer.0);
-    (reader.role, reader.joined) = (outer.1, outer.2);
-}
-
-impl<'r> Reader<'r> {
-    /// Reads the arguments of a nested command.
-    fn nested(&mut self, grammar: &'r crate::detect::grammar::Grammar, words: &[Piece<'_>]) {
-        let joined = self.joined;
-        let keep =
-            matches!(grammar.standing, Standing::Wrapper | Standing::Shell | Standing::Carrier);
-        self.arguments(grammar, words.iter().copied());
-        if keep {
-            self.joined = joined;
-        }
-    }
+    (reader.role, reader.joined, reader.wrapper) = (outer.1, outer.2, outer.3);
 }
 
 /// A program and its arguments between blanks, quotes kept together.

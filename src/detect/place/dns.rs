@@ -8,15 +8,19 @@ use std::net::IpAddr;
 /// A number below this is taken for an autonomous system, a port or a year.
 const SMALLEST_NUMBER: u32 = 1 << 24;
 
-/// What is looked up: an address, perhaps with a prefix length or a port.
+/// What is looked up: an address, perhaps with a prefix length or a port. whois
+/// joins its operands with blanks and lets a server's own options stand among them.
 pub(super) fn object(reader: &mut Reader<'_>, piece: Piece<'_>) {
-    let text = piece.split_once(b'/').map_or(piece, |(text, length)| {
-        if length.bytes.iter().all(u8::is_ascii_digit) { text } else { piece }
-    });
-    let number = text.bytes.iter().all(u8::is_ascii_digit);
-    let small = matches!(address::host(text.bytes, reader.accepts), Some(IpAddr::V4(address)) if address.to_bits() < SMALLEST_NUMBER);
-    if !(number && small) {
-        reader.host(text);
+    for word in piece.split(|byte| byte.is_ascii_whitespace()) {
+        let digits = |text: Piece<'_>| text.bytes.iter().all(u8::is_ascii_digit);
+        let text = match memchr::memchr2(b'/', b'#', word.bytes) {
+            Some(at) if digits(word.from(at + 1)) => word.to(at),
+            _ => word,
+        };
+        let small = matches!(address::host(text.bytes, reader.accepts), Some(IpAddr::V4(address)) if address.to_bits() < SMALLEST_NUMBER);
+        if !(small && digits(text)) {
+            reader.host(text);
+        }
     }
 }
 

@@ -58,7 +58,10 @@ pub(super) struct Reader<'r> {
     budget: usize,
     /// Globs are read literally.
     literal: bool,
+    /// The command that is being read talks to a connection.
     joined: bool,
+    /// What is being read is a wrapper or a shell: it hands its own connection on.
+    wrapper: bool,
 }
 
 impl<'r> Reader<'r> {
@@ -75,6 +78,7 @@ impl<'r> Reader<'r> {
             budget,
             literal: false,
             joined: false,
+            wrapper: false,
         }
     }
 
@@ -166,7 +170,7 @@ impl<'r> Reader<'r> {
         if !place.role.is_empty() {
             self.role = &place.role;
         }
-        self.joined = place.joined;
+        self.joined = place.joined || (self.wrapper && self.joined);
         read(self);
         (self.role, self.joined) = outer;
     }

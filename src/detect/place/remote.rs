@@ -3,14 +3,15 @@
 use super::{Reader, url};
 use crate::detect::options::Piece;
 
-/// What follows `scheme://`, when it is one of these.
+/// What follows `scheme://`, when it is one of these. OpenSSH knows its schemes in
+/// lower case only (`parse_uri` in misc.c).
 fn after_scheme<'a>(piece: Piece<'a>, schemes: &[&[u8]]) -> Option<Piece<'a>> {
     let end = piece
         .bytes
         .get(..12.min(piece.bytes.len()))
         .and_then(|head| memchr::memmem::find(head, b"://"))?;
     let name = &piece.bytes[..end];
-    schemes.iter().any(|scheme| name.eq_ignore_ascii_case(scheme)).then(|| piece.from(end + 3))
+    schemes.contains(&name).then(|| piece.from(end + 3))
 }
 
 /// What follows the last `@`.
@@ -131,10 +132,10 @@ pub(super) fn sftp(reader: &mut Reader<'_>, piece: Piece<'_>) {
     host_of(reader, host);
 }
 
-/// rsync: `[user@]host:path`, `[user@]host::module`, `rsync://`, or a local path
+/// rsync: `[user@]host:path`, `[user@]host::module`, `rsync://` in any case, or a local path
 /// (`parse_hostspec` in rsync's options.c).
 pub(super) fn rsync(reader: &mut Reader<'_>, piece: Piece<'_>) {
-    if after_scheme(piece, &[b"rsync"]).is_some() {
+    if piece.bytes.get(..8).is_some_and(|head| head.eq_ignore_ascii_case(b"rsync://")) {
         return url::proxy(reader, piece);
     }
     if let Some(at) = colon(piece.bytes) {

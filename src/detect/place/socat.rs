@@ -4,8 +4,18 @@ use super::Reader;
 use crate::detect::grammar::Grammar;
 use crate::detect::options::Piece;
 
-/// Reads one address, or two joined by `!!`.
+/// Reads an address, or two joined by `!!`.
 pub(super) fn socat<'r>(reader: &mut Reader<'r>, grammar: &'r Grammar, piece: Piece<'_>) {
+    match memchr::memmem::find(piece.bytes, b"!!") {
+        Some(at) => {
+            one(reader, grammar, piece.to(at));
+            one(reader, grammar, piece.from(at + 2));
+        }
+        None => one(reader, grammar, piece),
+    }
+}
+
+fn one<'r>(reader: &mut Reader<'r>, grammar: &'r Grammar, piece: Piece<'_>) {
     let mut parts = split(piece, b',');
     let Some(address) = parts.next() else { return };
     let mut fields = split(address, b':');
@@ -64,9 +74,8 @@ impl<'a> Iterator for Split<'a> {
             }
             match byte {
                 b'\\' => escaped = true,
-                _ if quote != 0 && byte == quote => {
-                    quote = 0;
-                }
+                _ if quote != 0 && byte != quote => {}
+                _ if quote != 0 => quote = 0,
                 b'"' | b'\'' => quote = byte,
                 b'[' | b'(' | b'{' => open += 1,
                 b']' | b')' | b'}' => open = open.saturating_sub(1),

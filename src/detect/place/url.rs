@@ -119,7 +119,9 @@ fn inside(reader: &mut Reader<'_>, rest: Piece<'_>) {
 /// wget's operand: a URL with `://`, or `host[:port][/path]`, or `host:path` by
 /// FTP (`rewrite_shorthand_url` in wget's src/url.c).
 pub(super) fn download(reader: &mut Reader<'_>, piece: Piece<'_>) {
-    if scheme(piece.bytes).is_some() || piece.bytes.first() == Some(&b'[') {
+    let named =
+        scheme(piece.bytes).is_some_and(|end| piece.bytes.get(end + 1..end + 3) == Some(b"//"));
+    if named || piece.bytes.first() == Some(&b'[') {
         return one(reader, piece);
     }
     match memchr::memchr2(b':', b'/', piece.bytes) {

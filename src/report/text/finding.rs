@@ -6,11 +6,13 @@ use super::{
     words,
 };
 use crate::{
-    escape,
     event::base_name,
     report::{
         Bytes, Time,
-        model::{Address, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span, Tool},
+        model::{
+            Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
+            Tool,
+        },
     },
 };
 use std::collections::HashMap;
@@ -40,8 +42,8 @@ pub(super) fn all(page: &mut Page, report: &Report) {
         }
     }
     for (i, group) in groups.iter().take(SHOWN).enumerate() {
-        let same = groups[..i].iter().find(|other| other.finding.advice == group.finding.advice);
-        one(page, group, report, same.map(|other| other.finding.n));
+        let alike = groups[..i].iter().find(|other| is_alike(other.finding, group.finding));
+        one(page, group, report, alike.map(|other| other.finding));
     }
     let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     let beyond = beyond.saturating_add(report.findings_omitted);
@@ -60,30 +62,22 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
     }
     page.gap();
     page.title(0, "Allowed by the policy");
-    for match_ in report.allowed.iter().take(SHOWN) {
-        let reason = escape::visible(match_.reason.as_bytes());
-        let headline = headline(
-            &match_.tool,
-            &match_.addresses,
-            match_.addresses_omitted,
-            &match_.shells,
-            Ink::Plain,
-        );
-        page.paragraph(
-            2,
-            &[],
-            &[headline, vec![piece(Ink::Plain, format!(": {reason}"))]].concat(),
-        );
-        command::write(
-            page,
-            4,
-            &argv(&match_.exec),
-            &marks(&match_.addresses, &match_.shells, &match_.exec),
-        );
+    for found in report.allowed.iter().take(SHOWN) {
+        page.paragraph(2, &[], &allowed_headline(found));
+        let marks = marks(&found.addresses, &found.shells, &found.exec);
+        command::write(page, 4, &argv(&found.exec), &marks);
     }
     if let beyond @ 1.. = report.allowed.len().saturating_sub(SHOWN) {
         page.line(2, &[piece(Ink::Faint, format!("and {} more", words::number(beyond as u64)))]);
     }
+}
+
+/// `ping → 10.0.0.53: the reason`
+pub(super) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
+    let Allowed { tool, addresses, addresses_omitted, shells, reason, .. } = found;
+    let mut line = headline(tool, addresses, *addresses_omitted, shells, Ink::Plain);
+    line.push(piece(Ink::Plain, format!(": {}", words::name(reason))));
+    line
 }
 
 /// A finding by its headline and its command line.
@@ -141,7 +135,7 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     page.paragraph(0, &lead, &line);
 }
 
-fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<u64>) {
+fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Finding>) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
@@ -152,7 +146,7 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     lead.push(piece(Ink::Plain, "  "));
     let mut line = title(finding);
     let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
-    line.push(piece(Ink::Faint, format!(" · {}", escape::visible(title.as_bytes()))));
+    line.push(piece(Ink::Faint, format!(" · {}", words::name(title))));
     page.paragraph(0, &lead, &line);
     page.gap();
     command::write(page, 3, &argv(exec), &marks(addresses, shells, exec));
@@ -168,7 +162,7 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     }
     for shell in shells.iter().take(ADDRESSES) {
         let text = command::one_line([shell.text.as_bytes()], page.width());
-        let role = format!(" stands as {}", escape::visible(shell.role.as_bytes()));
+        let role = format!(" stands as {}", words::name(&shell.role));
         page.paragraph(3, &[], &[piece(ink(finding.importance), text), piece(Ink::Plain, role)]);
     }
     page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, report))]);
@@ -177,26 +171,68 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, same_advice: Option<
     }
     page.gap();
     tree(page, finding);
-    if !finding.explanation.is_empty() {
-        page.gap();
-        page.title(3, "Why");
-        for line in &finding.explanation {
-            let text = piece(Ink::Plain, escape::prose(line));
-            page.paragraph(5, &[piece(Ink::Plain, "- ")], &[text]);
-        }
+    why(page, finding);
+    what_to_do(page, finding, alike);
+}
+
+/// How the command line was read where an address or a shell stands.
+fn why(page: &mut Page, finding: &Finding) {
+    const MOST: usize = 12;
+    let lines = &finding.explanation;
+    if lines.is_empty() {
+        return;
     }
-    if !finding.advice.is_empty() {
-        page.gap();
-        page.title(3, "What to do");
-        if let Some(n) = same_advice {
-            page.line(5, &[piece(Ink::Plain, format!("the same as for finding {n}"))]);
-            return;
-        }
-        for (i, line) in finding.advice.iter().enumerate() {
-            let lead = piece(Ink::Plain, format!("{}. ", i + 1));
-            page.paragraph(5, &[lead], &[piece(Ink::Plain, escape::prose(line))]);
-        }
+    let says_it = |line: &&String| {
+        finding.addresses.iter().take(MOST).any(|found| line.contains(&found.address))
+            || finding.shells.iter().take(MOST).any(|found| line.contains(&found.role))
+    };
+    let mut shown: Vec<&String> = lines.iter().collect();
+    if lines.iter().any(|line| says_it(&line)) {
+        shown.retain(says_it);
     }
+    shown.truncate(MOST);
+    page.gap();
+    page.title(3, "Why");
+    for line in &shown {
+        let text = piece(Ink::Plain, words::sentence(line));
+        page.paragraph(5, &[piece(Ink::Plain, "- ")], &[text]);
+    }
+}
+
+/// Pieces of advice that are about the finding itself; those after them are much the
+/// same for all findings of a recipe.
+const SPECIFIC: usize = 2;
+
+fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
+    let advice = &finding.advice;
+    if advice.is_empty() {
+        return;
+    }
+    page.gap();
+    page.title(3, "What to do");
+    if let Some(other) = alike.filter(|other| other.advice == *advice) {
+        let text = format!("the same as for finding {}", other.n);
+        page.paragraph(5, &[], &[piece(Ink::Plain, text)]);
+        return;
+    }
+    let whole = if alike.is_some() { SPECIFIC } else { advice.len() };
+    for (i, line) in advice.iter().take(whole).enumerate() {
+        let lead = piece(Ink::Plain, format!("{}. ", i + 1));
+        page.paragraph(5, &[lead], &[piece(Ink::Plain, words::sentence(line))]);
+    }
+    if let (Some(other), true) = (alike, advice.len() > whole) {
+        let text =
+            format!("Then as for finding {}, points {} to {}.", other.n, whole + 1, advice.len());
+        page.paragraph(5, &[], &[piece(Ink::Plain, text)]);
+    }
+}
+
+/// Whether what to do about the first, which is shown before, goes for the second too.
+fn is_alike(first: &Finding, second: &Finding) -> bool {
+    first.advice == second.advice
+        || first.recipe == second.recipe
+            && first.advice.len() == second.advice.len()
+            && first.advice.len() > SPECIFIC
 }
 
 /// The headline of a finding.
@@ -215,7 +251,7 @@ fn headline(
 ) -> Vec<Piece> {
     const NAMED: usize = 3;
     const LONGEST: usize = 40;
-    let mut line = vec![piece(Ink::Strong, escape::visible(tool.name.as_bytes()))];
+    let mut line = vec![piece(Ink::Strong, words::name(&tool.name))];
     let mut seen: Vec<&str> = Vec::new();
     for address in addresses.iter().take(100) {
         if !seen.contains(&address.address.as_str()) {
@@ -223,8 +259,7 @@ fn headline(
         }
     }
     if !seen.is_empty() {
-        let named: Vec<_> =
-            seen.iter().take(NAMED).map(|address| escape::visible(address.as_bytes())).collect();
+        let named: Vec<_> = seen.iter().take(NAMED).map(|address| words::name(address)).collect();
         line.extend([piece(Ink::Plain, " → "), piece(ink, named.join(", "))]);
     }
     let more = (seen.len().saturating_sub(NAMED) as u64).saturating_add(omitted);
@@ -254,15 +289,15 @@ fn ink(importance: Importance) -> Ink {
 
 /// `8.8.8.8, written 0x08080808, stands as URL host: globally routable`
 fn place(address: &Address, ink: Ink) -> Vec<Piece> {
-    let canonical = escape::visible(address.address.as_bytes());
-    let mut line = vec![piece(ink, canonical.as_ref())];
+    let canonical = words::name(&address.address);
+    let mut line = vec![piece(ink, canonical)];
     if address.text.as_bytes() != address.address.as_bytes() {
         const LONGEST: usize = 60;
         let text = command::one_line([address.text.as_bytes()], LONGEST);
         line.push(piece(Ink::Plain, format!(", written {text},")));
     }
-    let role = escape::visible(address.role.as_bytes());
-    let scope = escape::visible(address.scope.as_bytes());
+    let role = words::name(&address.role);
+    let scope = words::name(&address.scope);
     line.push(piece(Ink::Plain, format!(" stands as {role}: {scope}")));
     line
 }
@@ -322,8 +357,8 @@ fn notes(finding: &Finding) -> Vec<String> {
         notes.push(format!(
             "The file executed is {}; that it is {} was seen by: {}.",
             command::one_line([exec.path.as_bytes()], LONGEST),
-            escape::visible(tool.name.as_bytes()),
-            escape::visible(tool.matched_by.as_bytes()),
+            words::name(&tool.name),
+            words::name(&tool.matched_by),
         ));
     }
     notes.extend(exec.flags.iter().filter_map(|flag| {
@@ -339,7 +374,7 @@ fn notes(finding: &Finding) -> Vec<String> {
             "path_truncated" => "The path of the file is longer than what was recorded.".to_owned(),
             // Said by the path, which is the interpreter's.
             "script" => return None,
-            other => format!("Flag: {}.", escape::visible(other.as_bytes())),
+            other => format!("Flag: {}.", words::name(other)),
         })
     }));
     notes

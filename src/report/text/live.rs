@@ -6,12 +6,9 @@ use super::{
     page::{Ink, Page, Piece, piece},
     summary, words,
 };
-use crate::{
-    escape,
-    report::{
-        Bytes, Time,
-        model::{Container, Finding, Job, Verdict},
-    },
+use crate::report::{
+    Bytes, Time,
+    model::{Allowed, Container, Finding, Job, Verdict},
 };
 
 /// Recording began.
@@ -19,7 +16,7 @@ pub fn live_start(time: Time, container: &Container, job: Option<&Job>, layout: 
     let mut page = Page::new(layout);
     let mut text = format!("{}, since {}", summary::container(container), words::moment(time));
     if let Some(job) = job {
-        text.push_str(&format!(", job {}", escape::visible(job.id.as_bytes())));
+        text.push_str(&format!(", job {}", words::name(&job.id)));
     }
     page.paragraph(0, &[piece(Ink::Strong, "watching ")], &[piece(Ink::Plain, text)]);
     page.into_text()
@@ -29,6 +26,14 @@ pub fn live_start(time: Time, container: &Container, job: Option<&Job>, layout: 
 pub fn live_finding(since_start_ms: f64, found: &Finding, layout: Layout) -> String {
     let mut page = Page::new(layout);
     finding::brief(&mut page, since(since_start_ms), found);
+    page.into_text()
+}
+
+/// A match that the policy allows, and why.
+pub fn live_allowed(since_start_ms: f64, found: &Allowed, layout: Layout) -> String {
+    let mut page = Page::new(layout);
+    let lead = [since(since_start_ms), piece(Ink::Good, "allowed   ")];
+    page.paragraph(0, &lead, &finding::allowed_headline(found));
     page.into_text()
 }
 
@@ -76,7 +81,7 @@ pub fn live_end(
     page.paragraph(0, &lead, &[piece(Ink::Plain, "the container ended: "), piece(ink, word)]);
     for reason in reasons {
         let lead = [piece(Ink::Plain, "- ")];
-        page.paragraph(WIDTH, &lead, &[piece(Ink::Plain, escape::prose(reason))]);
+        page.paragraph(WIDTH, &lead, &[piece(Ink::Plain, words::sentence(reason))]);
     }
     page.into_text()
 }

@@ -5,25 +5,32 @@ use super::{
     page::{Ink, Page, Piece, piece},
     words,
 };
-use crate::{
-    escape,
-    report::model::{Container, Importance, Report, Verdict},
-};
+use crate::report::model::{Container, Importance, Report, Verdict};
 
 /// How many executables are named.
 const EXECUTABLES: usize = 10;
 
 /// The verdict, and of what.
 pub(super) fn head(page: &mut Page, report: &Report) {
-    let (word, text) = verdict(report);
+    // What the facts say, not what the file says of itself: it may have been changed.
+    let derived = crate::report::verdict(&report.completeness, &report.findings);
+    let (word, text) = verdict(report, derived);
     page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
     fact(page, "container", container(&report.container));
     if let Some(job) = &report.job {
-        let id = escape::visible(job.id.as_bytes());
-        fact(page, "job", format!("{id} ({})", escape::visible(job.source.as_bytes())));
+        let id = words::name(&job.id);
+        fact(page, "job", format!("{id} ({})", words::name(&job.source)));
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
+    if derived != report.verdict {
+        let lead = piece(Ink::Strong, format!("  {:<10} ", "beware"));
+        let text = format!(
+            "the file says {}, which its own facts contradict: it was changed",
+            report.verdict.as_str()
+        );
+        page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
+    }
     let completeness = &report.completeness;
     if completeness.is_complete() {
         let seen = match completeness.execs {
@@ -40,7 +47,7 @@ pub(super) fn head(page: &mut Page, report: &Report) {
         };
         page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
         for shortcoming in completeness.shortcomings() {
-            let text = escape::prose(&shortcoming);
+            let text = words::sentence(&shortcoming);
             page.paragraph(13, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, text)]);
         }
     }
@@ -50,13 +57,13 @@ pub(super) fn head(page: &mut Page, report: &Report) {
 pub(super) fn container(container: &Container) -> String {
     let mut what = vec![short_id(&container.id)];
     if let Some(name) = &container.name {
-        what.insert(0, escape::visible(name.as_bytes()).into_owned());
+        what.insert(0, words::name(name));
     }
     if let Some(image) = &container.image {
-        what.push(format!("from {}", escape::visible(image.as_bytes())));
+        what.push(format!("from {}", words::name(image)));
     }
     if let Some(engine) = &container.engine {
-        what.push(format!("through {}", escape::visible(engine.as_bytes())));
+        what.push(format!("through {}", words::name(engine)));
     }
     if container.run > 1 {
         what.push(format!("run {}", container.run));
@@ -65,9 +72,9 @@ pub(super) fn container(container: &Container) -> String {
 }
 
 /// The verdict as a word and in words.
-fn verdict(report: &Report) -> (Piece, Vec<Piece>) {
+fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
-    match report.verdict {
+    match verdict {
         Verdict::Clean => (
             piece(Ink::Good, "CLEAN"),
             plain("nothing suspicious was executed, and everything was seen"),
@@ -110,7 +117,7 @@ fn fact(page: &mut Page, name: &str, text: String) {
 fn short_id(id: &str) -> String {
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = id.get(..12).filter(|_| long).unwrap_or(id);
-    escape::visible(shown.as_bytes()).into_owned()
+    words::name(shown)
 }
 
 /// What was executed most.
@@ -179,9 +186,9 @@ pub(super) fn completeness(page: &mut Page, report: &Report) {
     if let Some(events) = &report.events {
         let text = format!(
             "Event file: {} ({}), SHA-256 {}",
-            escape::visible(events.file.as_bytes()),
+            words::name(&events.file),
             words::count(events.count, "event", "events"),
-            escape::visible(events.sha256.as_bytes()),
+            words::name(&events.sha256),
         );
         page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
     }

@@ -1,6 +1,6 @@
 //! Numbers and times as people read them.
 
-use crate::report::Time;
+use crate::{escape, report::Time};
 
 /// `1,204`
 pub(super) fn number(n: u64) -> String {
@@ -52,10 +52,31 @@ pub fn minute(time: Time) -> String {
 /// `256 KiB`, `1 MiB`
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
-        b if b >= 1 << 20 && b % (1 << 20) == 0 => format!("{} MiB", number(b >> 20)),
-        b if b >= 1 << 10 && b % (1 << 10) == 0 => format!("{} KiB", number(b >> 10)),
+        b if b >= 1 << 20 && b.is_multiple_of(1 << 20) => format!("{} MiB", number(b >> 20)),
+        b if b >= 1 << 10 && b.is_multiple_of(1 << 10) => format!("{} KiB", number(b >> 10)),
         b => count(b, "byte", "bytes"),
     }
+}
+
+/// A name that a build or an engine gave, written out and not too long.
+pub(super) fn name(text: &str) -> String {
+    const LONGEST: usize = 200;
+    clip(&escape::visible(clip(text, LONGEST).as_bytes()), 2 * LONGEST)
+}
+
+/// A sentence of ours, which may quote a build; not too long either.
+pub(super) fn sentence(text: &str) -> String {
+    const LONGEST: usize = 1000;
+    escape::prose(&clip(text, LONGEST)).into_owned()
+}
+
+/// The beginning of a text that is longer than `most` bytes, with how much is left out.
+fn clip(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…[{}]…", &text[..end], count((text.len() - end) as u64, "byte", "bytes"))
 }
 
 #[cfg(test)]
