@@ -68,8 +68,9 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
+        Err(error) if terminal::is_unread(&error) => Exit::Unread.into(),
         Err(error) => {
-            anstream::eprintln!("buildwarden: {error:#}");
+            terminal::say(&format!("{error:#}"));
             Exit::Failure.into()
         }
     }

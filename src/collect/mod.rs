@@ -29,7 +29,7 @@ pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 
 use crate::config::Settings;
-use std::path::PathBuf;
+use std::{fmt::Display, io::Write as _, path::PathBuf};
 
 /// Names of the files in a container's report directory.
 pub mod file {
@@ -44,4 +44,10 @@ pub mod file {
 /// Where the report directories are.
 pub fn containers_directory(settings: &Settings) -> PathBuf {
     settings.state_dir.join("containers")
+}
+
+/// Says on standard error what went wrong and did not stop us. Nobody may be there to
+/// hear it, which must not stop us either.
+fn warn(text: &dyn Display) {
+    let _ = writeln!(anstream::stderr(), "buildwarden: warning: {text}");
 }
