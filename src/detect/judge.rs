@@ -364,6 +364,8 @@ fn carried_program<'a>(grammar: &Grammar, arguments: Flat<'a>) -> Option<Carried
             Item::Operand(program) => {
                 return Some(Carried { program: program.bytes, argv0, arguments: options.args });
             }
+            // `--list`, `--help`: nothing is run.
+            Item::Flag(_, Some(rule)) if rule.sets != 0 => return None,
             _ => {}
         }
     }
