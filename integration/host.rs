@@ -63,7 +63,7 @@ fn root_nothing_is_left_after_unloading() {
 
 #[test]
 fn root_unloading_leaves_live_containers_alone() {
-    let dir = Dir::new();
+    let dir = Dir::with_bpffs();
     let container = Container::new(&dir, "busy")
         .script("echo >/sync/ready; read _ </sync/go; wget http://198.51.100.30/x; :");
     let mut running = container.start();

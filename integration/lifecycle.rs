@@ -148,3 +148,16 @@ fn root_an_annotated_container_is_left_alone() {
     container.run().expect_code(0);
     assert_eq!(dir.report("named").job.unwrap().id, "build-7");
 }
+
+#[test]
+fn root_gc_disturbs_nobody() {
+    let dir = Dir::new();
+    std::thread::scope(|scope| {
+        let sweeps = scope.spawn(|| {
+            (0..20).for_each(|_| drop(run(&mut dir.buildwarden(["gc"])).expect_code(0)));
+        });
+        while !sweeps.is_finished() {
+            run(&mut dir.buildwarden(["run", "--fail-on", "medium", "--", "true"])).expect_code(0);
+        }
+    });
+}

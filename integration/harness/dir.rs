@@ -29,6 +29,15 @@ impl Dir {
         dir
     }
 
+    /// With a bpffs of its own, for what would disturb other tests.
+    pub(crate) fn with_bpffs() -> Dir {
+        let dir = Dir::new();
+        fs::create_dir(dir.path("bpf")).unwrap();
+        let config = fs::read_to_string(dir.config()).unwrap();
+        fs::write(dir.config(), format!("{config}bpffs = {:?}\n", dir.path("bpf"))).unwrap();
+        dir
+    }
+
     /// Puts lines before the configuration's tables.
     pub(crate) fn configure(&self, lines: &str) {
         let config =

@@ -2,7 +2,12 @@
 
 use super::{CgroupError, Scope, cgroup_of};
 use crate::host;
-use std::{fs, io, path::PathBuf};
+use nix::fcntl::{Flock, FlockArg};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
 
 /// The cgroup of collectors.
 const COLLECTORS: &str = "buildwarden";
@@ -17,18 +22,20 @@ const FRESH: &str = "buildwarden-";
 pub fn move_to_own() -> Result<(), CgroupError> {
     let directory = host::cgroup2_mount()?.join(COLLECTORS);
     let procs = directory.join("cgroup.procs");
-    // "0" is the writing process.
-    match fs::write(&procs, "0") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        result => return result.map_err(CgroupError::io(&procs)),
-    }
-    match fs::create_dir(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(CgroupError::io(&directory)(error));
+    loop {
+        // "0" is the writing process.
+        match fs::write(&procs, "0") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result.map_err(CgroupError::io(&procs)),
         }
-        _ => {}
+        // Once more when `remove_left` was faster than the next write.
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(CgroupError::io(&directory)(error));
+            }
+            _ => {}
+        }
     }
-    fs::write(&procs, "0").map_err(CgroupError::io(&procs))
 }
 
 /// Removes the cgroups of ours that nobody is in any more: those of commands that left
@@ -42,10 +49,17 @@ pub fn remove_left() -> Result<(), CgroupError> {
         name == COLLECTORS || name.starts_with(FRESH)
     };
     for directory in super::directories()?.iter().rev().filter(ours) {
+        // Somebody is about to enter it.
+        let Ok(_held) = hold(directory, FlockArg::LockExclusiveNonblock) else { continue };
         // Refused, and rightly, while somebody is in it.
         let _ = fs::remove_dir(directory);
     }
     Ok(())
+}
+
+/// Locks a cgroup's directory: it is not removed as left while somebody has it.
+fn hold(directory: &Path, how: FlockArg) -> io::Result<Flock<File>> {
+    Flock::lock(File::open(directory)?, how).map_err(|(_, error)| error.into())
 }
 
 /// A fresh, empty cgroup below the caller's own, removed on drop if it is empty.
@@ -54,6 +68,8 @@ pub struct Fresh {
     scope: Scope,
     /// The caller's own cgroup.
     outside: PathBuf,
+    /// It is empty until the command starts, and yet not left.
+    _held: Flock<File>,
 }
 
 /// This process is in a [`Fresh`] cgroup.
@@ -79,8 +95,15 @@ impl Fresh {
         let path: PathBuf = parent.join(format!("{FRESH}{id}"));
         let below = path.strip_prefix("/").unwrap_or(&path);
         let directory = host::cgroup2_mount()?.join(below);
-        fs::create_dir(&directory).map_err(CgroupError::io(&directory))?;
-        Ok(Fresh { scope: Scope::at(path)?, outside: parent })
+        let held = loop {
+            fs::create_dir(&directory).map_err(CgroupError::io(&directory))?;
+            let held = hold(&directory, FlockArg::LockExclusive);
+            // Gone when `remove_left` was faster.
+            if directory.exists() {
+                break held.map_err(CgroupError::io(&directory))?;
+            }
+        };
+        Ok(Fresh { scope: Scope::at(path)?, outside: parent, _held: held })
     }
 
     /// Moves this process into the cgroup, until the result is dropped.

@@ -7,7 +7,7 @@ use crate::{
     oci::State,
 };
 use clap::ValueEnum;
-use std::{io, panic, path::Path};
+use std::{io, panic, path::Path, process};
 
 /// Handle an OCI hook: the container's state comes on standard input
 #[derive(Debug, clap::Args)]
@@ -41,18 +41,15 @@ enum HookStage {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     // A mistake of ours must not become a container that does not start.
-    panic::catch_unwind(|| handle(args, config)).unwrap_or_else(|_| {
-        warn("the hook failed (this is a bug: please report it); the container is left alone");
-        Ok(Exit::Success)
-    })
-}
-
-fn handle(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    survive(Exit::Success);
     let settings = Settings::load(config).unwrap_or_else(|error| {
-        // A mistake in the configuration must not stop every build of the host.
+        // Nor a mistake in the configuration.
         warn(&format!("{error}; the defaults are used"));
         error.fallback()
     });
+    if args.stage != HookStage::Poststop {
+        survive(exit_for(settings.on_error));
+    }
     let state = match State::read(io::stdin().lock()) {
         Ok(state) => state,
         Err(error) => {
@@ -85,6 +82,14 @@ fn handle(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             exit_for(on_error)
         }
     })
+}
+
+/// From here on a panic ends the hook with this exit code.
+fn survive(exit: Exit) {
+    panic::set_hook(Box::new(move |panic| {
+        warn(&format!("the hook failed, which is a bug, please report it: {panic}"));
+        process::exit(exit.code().into());
+    }));
 }
 
 fn exit_for(on_error: OnError) -> Exit {

@@ -25,6 +25,7 @@ pub use attach::{Attached, Stage, Target, attach};
 pub use collector::{collect, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
+pub use evidence::detector;
 pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 

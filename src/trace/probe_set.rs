@@ -419,9 +419,18 @@ fn lock(bpffs: &Path) -> Result<Flock<File>, TraceError> {
 /// Mounts the BPF file system where none is.
 fn mount_bpffs(path: &Path) -> Result<(), TraceError> {
     let failed = |what, source| TraceError::Directory { path: path.to_owned(), what, source };
-    let kind = statfs::statfs(path)
-        .map_err(|e| failed("look at the directory for the BPF file system", e))?;
-    if kind.filesystem_type() == statfs::BPF_FS_MAGIC {
+    let is_mounted = || {
+        statfs::statfs(path)
+            .map(|kind| kind.filesystem_type() == statfs::BPF_FS_MAGIC)
+            .map_err(|e| failed("look at the directory for the BPF file system", e))
+    };
+    if is_mounted()? {
+        return Ok(());
+    }
+    // The second of two mounts would hide the pins in the first.
+    let below = File::open(path).map_err(|e| directory(path, "open", &e))?;
+    let _lock = Flock::lock(below, FlockArg::LockExclusive).map_err(|(_, e)| failed("lock", e))?;
+    if is_mounted()? {
         return Ok(());
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
