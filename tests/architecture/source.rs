@@ -68,11 +68,11 @@ impl File {
         let mut path = prefix.to_vec();
         while let Some(token) = tokens.next() {
             match token {
-                TokenTree::Punct(mark) if mark.as_char() == '#' => {
-                    if tokens.next_if(is_cfg_test).is_some() {
-                        // The item that it stands before ends with its braces or its semicolon.
-                        tokens.by_ref().find(ends_item);
-                    }
+                TokenTree::Punct(mark)
+                    if mark.as_char() == '#' && tokens.next_if(is_cfg_test).is_some() =>
+                {
+                    // The item that it stands before ends with its braces or its semicolon.
+                    tokens.by_ref().find(ends_item);
                 }
                 TokenTree::Ident(word) => {
                     let word = word.to_string();
@@ -82,10 +82,10 @@ impl File {
                         tokens.next();
                         continue;
                     }
-                    if word == "mod" {
-                        if let Some(TokenTree::Ident(name)) = tokens.peek() {
-                            self.modules.push(name.to_string());
-                        }
+                    if word == "mod"
+                        && let Some(TokenTree::Ident(name)) = tokens.peek()
+                    {
+                        self.modules.push(name.to_string());
                     }
                     if word != "self" || prefix.is_empty() {
                         path.push(word);
