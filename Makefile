@@ -2,6 +2,9 @@
 
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
+SHARE := $(PREFIX)/share
+# Where podman and CRI-O look, whatever the prefix.
+HOOKSDIR ?= /usr/share/containers/oci/hooks.d
 CARGO ?= cargo
 
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -13,7 +16,7 @@ build:
 	$(CARGO) build --release --locked
 
 demo:
-	@integration/setup
+	@integration/setup demo
 	@integration/demo/run
 
 # What CI runs. `integration/root-tests [FILTER]` runs the second half alone.
@@ -21,16 +24,23 @@ test:
 	@integration/setup
 	@integration/test
 
-# Hooks carry the absolute path of the binary that they start.
+# The hooks name the binary by its absolute path.
 install: build
 	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/buildwarden
-	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/buildwarden config/buildwarden.toml
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/buildwarden/recipes config/recipes/*.toml
-	install -d $(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d
+	test -e $(DESTDIR)$(SYSCONFDIR)/buildwarden/buildwarden.toml || \
+	  install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/buildwarden config/buildwarden.toml
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/buildwarden/recipes config/recipes/*.toml
+	install -d $(DESTDIR)$(HOOKSDIR) $(DESTDIR)$(SHARE)/man/man1 \
+	  $(DESTDIR)$(SHARE)/bash-completion/completions $(DESTDIR)$(SHARE)/fish/vendor_completions.d \
+	  $(DESTDIR)$(SHARE)/zsh/vendor-completions
 	for hook in hooks/*.json; do \
 	  sed 's|"/usr/bin/buildwarden"|"$(PREFIX)/bin/buildwarden"|' "$$hook" \
-	    >$(DESTDIR)$(PREFIX)/share/containers/oci/hooks.d/$${hook##*/} || exit 1; \
+	    >$(DESTDIR)$(HOOKSDIR)/$${hook##*/} || exit 1; \
 	done
+	$(RELEASE) man $(DESTDIR)$(SHARE)/man/man1
+	$(RELEASE) completions bash >$(DESTDIR)$(SHARE)/bash-completion/completions/buildwarden
+	$(RELEASE) completions fish >$(DESTDIR)$(SHARE)/fish/vendor_completions.d/buildwarden.fish
+	$(RELEASE) completions zsh >$(DESTDIR)$(SHARE)/zsh/vendor-completions/_buildwarden
 
 clean:
 	$(CARGO) clean
