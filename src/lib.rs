@@ -1,6 +1,6 @@
 //! Buildwarden: what did this CI build execute, and can you prove you saw it all?
 //!
-//! The rooms, in reading order; `ARCHITECTURE.md` draws the way through them.
+//! The rooms; `ARCHITECTURE.md` has them in reading order and draws the way through.
 
 pub mod annotation;
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub enum Exit {
     NotExecutable,
     /// `run`: the command was not found.
     NotFound,
+    /// Nobody reads standard output any more, as after `| head`.
+    Unread,
     /// `run`: the command's own exit code, or 128 plus its signal.
     Command(u8),
 }
@@ -40,6 +42,8 @@ impl Exit {
             Exit::RunFailed => 125,
             Exit::NotExecutable => 126,
             Exit::NotFound => 127,
+            // As a shell counts a program that SIGPIPE (13) has ended.
+            Exit::Unread => 141,
             Exit::Command(code) => code,
         }
     }
@@ -68,6 +72,7 @@ mod tests {
             Exit::RunFailed,
             Exit::NotExecutable,
             Exit::NotFound,
+            Exit::Unread,
         ];
         for exit in codes {
             assert!(docs.contains(&format!("\n| {} |", exit.code())), "{exit:?}");

@@ -1,6 +1,6 @@
 //! `buildwarden gc`: sweeps.
 
-use super::Exit;
+use super::{Exit, terminal};
 use crate::{collect, config::Settings};
 use std::path::Path;
 
@@ -17,22 +17,26 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    // Not with the defaults: their directories may be others, and sweeping those
+    // would look like having swept.
     let settings = Settings::load(config)?;
     let swept = collect::sweep(&settings, config, args.unload);
+    let mut text = String::new();
     for id in &swept.finished {
-        anstream::println!("{id}: had ended; its report is written");
+        text += &format!("{id}: had ended; its report is written\n");
     }
     for id in &swept.resumed {
-        anstream::println!("{id}: runs and had lost its collector; it has a new one");
+        text += &format!("{id}: runs and had lost its collector; it has a new one\n");
     }
     if swept.released > 0 {
-        anstream::println!("{} stale scopes released", swept.released);
+        text += &format!("{} stale scopes released\n", swept.released);
     }
     if swept.unloaded > 0 {
-        anstream::println!("{} probe sets unloaded", swept.unloaded);
+        text += &format!("{} probe sets unloaded\n", swept.unloaded);
     }
     for error in &swept.errors {
-        anstream::eprintln!("buildwarden: {error}");
+        terminal::say(&error.to_string());
     }
+    terminal::print(&text)?;
     Ok(if swept.errors.is_empty() { Exit::Success } else { Exit::Failure })
 }

@@ -1,6 +1,6 @@
 //! `buildwarden hook`: what an OCI runtime runs.
 
-use super::Exit;
+use super::{Exit, terminal::say};
 use crate::{
     collect::{self, Attached, Stage},
     config::{OnError, Settings},
@@ -100,5 +100,5 @@ fn exit_for(on_error: OnError) -> Exit {
 }
 
 fn warn(text: &str) {
-    anstream::eprintln!("buildwarden: warning: {text}");
+    say(&format!("warning: {text}"));
 }

@@ -35,7 +35,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             Ok(summary) => summaries.push(summary),
             // One that cannot be read, or was removed meanwhile, must not hide the others.
             Err(error) => {
-                anstream::eprintln!("buildwarden: {error}");
+                terminal::say(&error.to_string());
                 exit = Exit::Failure;
             }
         }

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
         Verb::Hook(args) => hook::run(args, config),
         Verb::Collect(args) => collect::run(args, config),
         Verb::Run(args) => run::run(args, config),
-        Verb::Check(args) => check::run(args),
+        Verb::Check(args) => check::run(args, config),
         Verb::Recipe(args) => recipe::run(args),
         Verb::List(args) => list::run(args, config),
         Verb::Watch(args) => watch::run(args, config),
@@ -68,8 +68,9 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
+        Err(error) if terminal::is_unread(&error) => Exit::Unread.into(),
         Err(error) => {
-            anstream::eprintln!("buildwarden: {error:#}");
+            terminal::say(&format!("{error:#}"));
             Exit::Failure.into()
         }
     }

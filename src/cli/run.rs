@@ -1,6 +1,6 @@
 //! `buildwarden run`: a command traced without an engine.
 
-use super::{Exit, fail_on::FailOn};
+use super::{Exit, fail_on::FailOn, terminal::say};
 use crate::{
     collect::{self, RunOutcome, RunRequest},
     config::Settings,
@@ -24,8 +24,9 @@ Examples:
 
 Exit status: the command's own (128 plus the number of the signal that ended it);
 10 when --fail-on strikes, 11 when --fail-on is given and the report is incomplete;
-125 when tracing cannot be set up and on_error = \"deny\", 126 when the command
-cannot be executed, 127 when it is not found.")]
+125 when the configuration cannot be read, or tracing cannot be set up and
+on_error = \"deny\"; 126 when the command cannot be executed, 127 when it is not
+found.")]
 pub(super) struct Args {
     /// The CI job that the command belongs to [default: as the CI system's variables say]
     #[arg(long)]
@@ -44,8 +45,10 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let settings = match Settings::load(config) {
         Ok(settings) => settings,
+        // Not with the defaults, as a hook goes on: whoever asked for this one command
+        // reads the message, and a gate without its policy gives wrong answers.
         Err(error) => {
-            anstream::eprintln!("buildwarden: {error}");
+            say(&error.to_string());
             return Ok(Exit::RunFailed);
         }
     };
@@ -53,26 +56,26 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let (exit, report) = match collect::run(&settings, config, &request) {
         Ok(RunOutcome::Finished { code, report }) => (Exit::Command(code), report),
         Ok(RunOutcome::NotFound(error)) => {
-            anstream::eprintln!("buildwarden: {error}");
+            say(&error.to_string());
             return Ok(Exit::NotFound);
         }
         Ok(RunOutcome::NotExecutable(error)) => {
-            anstream::eprintln!("buildwarden: {error}");
+            say(&error.to_string());
             return Ok(Exit::NotExecutable);
         }
         Err(error) => {
-            anstream::eprintln!("buildwarden: {error}");
+            say(&error.to_string());
             return Ok(Exit::RunFailed);
         }
     };
     let Some((path, report)) = report else {
         return Ok(if args.fail_on.is_some() { Exit::Incomplete } else { exit });
     };
-    anstream::eprintln!("buildwarden: {}: {}", summary(&report), path.display());
+    say(&format!("{}: {}", summary(&report), path.display()));
     if let Some(copy) = &args.report
         && let Err(error) = std::fs::copy(&path, copy)
     {
-        anstream::eprintln!("buildwarden: {}: cannot write the report: {error}", copy.display());
+        say(&format!("{}: cannot write the report: {error}", copy.display()));
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(exit))
 }

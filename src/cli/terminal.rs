@@ -1,4 +1,4 @@
-//! Standard output as the verbs for people use it.
+//! Standard output and standard error as the verbs use them.
 
 use anstream::ColorChoice;
 use clap::ValueEnum;
@@ -49,4 +49,17 @@ pub(super) fn print(text: &str) -> anyhow::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(anyhow::Error::new(error).context("standard output")),
     }
+}
+
+/// Whether a verb failed only because nobody reads its output any more.
+pub(super) fn is_unread(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}
+
+/// Says something on standard error. Where nobody listens, nothing is lost but the
+/// words: `eprintln!` would panic, and a hook that panics keeps a container from
+/// starting.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "buildwarden: {text}");
 }

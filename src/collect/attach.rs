@@ -2,7 +2,7 @@
 
 use super::{
     CollectError, attachment::Attachment, clock, collector::spawn_collector, containers_directory,
-    directory::Directory, end::end, file,
+    directory::Directory, end::end, file, warn,
 };
 use crate::{
     annotation::{self, Log},
@@ -190,7 +190,7 @@ impl Recording {
                 })
         });
         if let Err(error) = written {
-            anstream::eprintln!("buildwarden: warning: {error}");
+            warn(&error);
         }
     }
 }
@@ -227,7 +227,7 @@ fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, Coll
     }
     let ended = end(settings, &target.id);
     if let Err(error) = &ended {
-        anstream::eprintln!("buildwarden: warning: an earlier run of {id}: {error}");
+        warn(&format_args!("an earlier run of {id}: {error}"));
     }
     create()?.map(Some).ok_or_else(|| CollectError::Collector {
         id: id.to_owned(),

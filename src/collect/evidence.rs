@@ -17,8 +17,9 @@ use std::{fs::File, io::Read as _, path::Path};
 /// Bytes of argv that a finding keeps at least.
 const ARGV_LEAST: usize = 4 << 10;
 
-/// The detector of the configuration.
-pub(super) fn detector(settings: &Settings) -> Result<Detector, String> {
+/// The detector of the configuration: the recipes that ship, those that it names,
+/// and its policy.
+pub fn detector(settings: &Settings) -> Result<Detector, String> {
     let mut recipes = Detector::builtin_recipes();
     for path in &settings.recipes {
         let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());

@@ -25,11 +25,12 @@ pub use attach::{Attached, Stage, Target, attach};
 pub use collector::{collect, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
+pub use evidence::detector;
 pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 
 use crate::config::Settings;
-use std::path::PathBuf;
+use std::{fmt::Display, io::Write as _, path::PathBuf};
 
 /// Names of the files in a container's report directory.
 pub mod file {
@@ -44,4 +45,10 @@ pub mod file {
 /// Where the report directories are.
 pub fn containers_directory(settings: &Settings) -> PathBuf {
     settings.state_dir.join("containers")
+}
+
+/// Says on standard error what went wrong and did not stop us. Nobody may be there to
+/// hear it, which must not stop us either.
+fn warn(text: &dyn Display) {
+    let _ = writeln!(anstream::stderr(), "buildwarden: warning: {text}");
 }

@@ -2,7 +2,7 @@
 
 use super::{
     CollectError, Stage, Target, attach::record, clock, collector::spawn_collector,
-    containers_directory, end::end, file,
+    containers_directory, end::end, file, warn,
 };
 use crate::{
     cgroup::Fresh,
@@ -88,7 +88,7 @@ pub fn run(
         }
         Err(reason) => {
             // The report says so too; here it is said before the command's own output.
-            anstream::eprintln!("buildwarden: warning: the command runs untraced: {reason}");
+            warn(&format_args!("the command runs untraced: {reason}"));
             None
         }
     };
@@ -104,11 +104,10 @@ pub fn run(
         recording.set_first_process(child.id())?;
         recording.announce();
     }
-    let collector = spawn_collector(config, &id)
-        .inspect_err(|error| anstream::eprintln!("buildwarden: warning: {error}"));
+    let collector = spawn_collector(config, &id).inspect_err(|error| warn(error));
     let status = wait(&mut child);
     if let Err(error) = end(settings, &id) {
-        anstream::eprintln!("buildwarden: warning: {error}");
+        warn(&error);
     }
     if let Ok(mut collector) = collector {
         // Ours to reap: it is a child of this process.

@@ -149,7 +149,8 @@ fn plausible(address: Ipv6Addr, text: &[u8]) -> bool {
         || first == 0
         || first == 0x64
         || first == 0x100;
-    !pairs && assigned
+    // `::` alone is a name of C++, Perl or rsync.
+    !pairs && assigned && text != b"::"
 }
 
 /// One to four parts, each decimal, octal (leading 0) or hexadecimal (leading

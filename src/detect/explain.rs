@@ -2,9 +2,7 @@
 //! stands in it or not.
 
 use super::grammar::{Kind, Place};
-use super::options::Piece;
 use crate::escape::visible;
-use std::net::IpAddr;
 use std::ops::Range;
 
 /// How the command line of one exec was read.
@@ -77,80 +75,9 @@ impl Argument {
     }
 }
 
-/// Collects a reading.
-#[derive(Debug, Default)]
-pub(super) struct Explainer {
-    pub(super) reading: Reading,
-    /// Whether the last argument was dropped, and what is found in it with it.
-    dropped: bool,
-}
-
-impl Explainer {
-    pub(super) fn place(
-        &mut self,
-        piece: Piece<'_>,
-        place: Option<&Place>,
-        option: Option<&[u8]>,
-        depth: usize,
-    ) {
-        // Room is kept so that an argument with an address is never crowded out by others.
-        self.dropped = self.reading.arguments.len() >= Reading::MOST;
-        if self.dropped {
-            let unremarkable =
-                self.reading.arguments.iter().rposition(|argument| argument.addresses.is_empty());
-            self.reading.more += 1;
-            match unremarkable {
-                Some(at) if place.is_some_and(|place| can_hold_a_host(place.kind)) => {
-                    self.reading.arguments.remove(at);
-                    self.dropped = false;
-                }
-                _ => return,
-            }
-        }
-        let (is, because) = match place {
-            None => ("option".to_owned(), "an option that this grammar does not know".to_owned()),
-            Some(place) if place.kind == Kind::Flag => {
-                ("option".to_owned(), "an option without a value".to_owned())
-            }
-            Some(place) => (name(place), reason(place.kind).to_owned()),
-        };
-        self.reading.arguments.push(Argument {
-            argument: piece.argument,
-            span: piece.start.map(|start| start..start + piece.bytes.len()),
-            text: piece.bytes[..piece.bytes.len().min(Argument::LONGEST)].to_vec(),
-            depth,
-            option: option.map(<[u8]>::to_vec),
-            is,
-            addresses: Vec::new(),
-            because,
-        });
-    }
-
-    pub(super) fn address(&mut self, address: IpAddr, role: &str) {
-        if let Some(last) = self.last()
-            && last.addresses.len() < Reading::MOST
-        {
-            last.addresses.push(address.to_string());
-            last.because = format!("{role}: the tool reads it as an address");
-        }
-    }
-
-    pub(super) fn note(&mut self, note: &str) {
-        if let Some(last) = self.last() {
-            note.clone_into(&mut last.because);
-        }
-    }
-
-    fn last(&mut self) -> Option<&mut Argument> {
-        if self.dropped { None } else { self.reading.arguments.last_mut() }
-    }
-}
-
-fn can_hold_a_host(kind: Kind) -> bool {
-    !matches!(kind, Kind::Flag | Kind::Text | Kind::AccessList)
-}
-
-fn name(place: &Place) -> String {
+/// What stands in a place, in words.
+pub(super) fn name(place: Option<&Place>) -> String {
+    let Some(place) = place else { return "option".to_owned() };
     if !place.role.is_empty() {
         return place.role.to_string();
     }
@@ -164,9 +91,10 @@ fn name(place: &Place) -> String {
     name.to_owned()
 }
 
-/// Why no address was found in a value of this kind; replaced when one is.
-fn reason(kind: Kind) -> &'static str {
-    match kind {
+/// Why no address was found in a place.
+pub(super) fn reason(place: Option<&Place>) -> &'static str {
+    let Some(place) = place else { return "an option that this grammar does not know" };
+    match place.kind {
         Kind::Flag => "an option without a value",
         Kind::Text | Kind::ProgramName => "no host can stand here",
         Kind::AccessList => "a list of who is let in or left out: no contact",

@@ -234,14 +234,21 @@ struct PlaceFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) kind: Kind,
-    pub(super) role: Box<str>,
+    pub(super) role: String,
     /// The command that stands here talks to the connection: a shell here serves the other side.
     pub(super) joined: bool,
 }
 
+impl Place {
+    /// A place without a role.
+    pub(super) const fn simple(kind: Kind) -> Place {
+        Place { kind, role: String::new(), joined: false }
+    }
+}
+
 impl From<PlaceFile> for Place {
     fn from(file: PlaceFile) -> Place {
-        Place { kind: file.kind, role: file.role.into(), joined: file.joined }
+        Place { kind: file.kind, role: file.role, joined: file.joined }
     }
 }
 
@@ -426,7 +433,7 @@ impl Grammar {
             },
         };
         self.rules.push(Rule {
-            place: Place { kind: option.kind, role: option.role.into(), joined: option.joined },
+            place: Place { kind: option.kind, role: option.role, joined: option.joined },
             takes,
             sets,
         });

@@ -1,19 +1,17 @@
 //! The detector: from an exec to findings.
 
 use super::advice::{self, Evidence};
-use super::explain::{Explainer, Reading};
-use super::finding::{Address, Allowed, Finding, Importance, Judgement, Shell, Signal, Tool};
-use super::grammar::{Grammar, Kind, Place, Standing};
-use super::options::{Flat, Piece};
-use super::place::{Reader, Sink};
-use super::policy::{Context, Policy, Rule};
+use super::collected::Collected;
+use super::explain::Reading;
+use super::finding::{Address, Allowed, Finding, Importance, Judgement, Signal, Tool};
+use super::grammar::{Grammar, Kind, Standing};
+use super::options::{Flat, Item, Options};
+use super::place::Reader;
+use super::policy::{Context, Policy};
 use super::recipe::{Looks, Recipe, RecipeError};
-use super::scope::{Scope, scope};
 use super::tool::{Found, Program, Programs, plain_name};
 use super::{builtin, grammar};
 use crate::event::{Exec, Flags, base_name};
-use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Compiled recipes, grammars and policy.
@@ -163,50 +161,21 @@ impl Detector {
         if program.grammar.standing == Standing::Shell && !self.may_pipe(exec, program) {
             return judgement;
         }
-        let mut evidence = Collector::new(&self.policy, context, &program.name);
-        Reader::new(&self.programs, &mut evidence, exec.argv.0.len())
-            .arguments(&program.grammar, identity.arguments.clone());
-        if evidence.addresses.is_empty()
-            && evidence.allowed.is_empty()
-            && evidence.shells.is_empty()
+        let mut collected = self.read(&identity, exec, context);
+        if collected.addresses.is_empty()
+            && collected.allowed.is_empty()
+            && collected.shells.is_empty()
         {
             return judgement;
         }
+        collected.addresses.sort_by_key(|address| address.argument);
         let tool = Tool { name: program.name.to_string(), matched_by: identity.signal };
-        let mut explanation: Option<Reading> = None;
-        for recipe in &self.recipes {
-            if !covers(recipe, program, &self.policy) {
+        for recipe in self.recipes.iter().filter(|recipe| covers(recipe, program, &self.policy)) {
+            let Some(importance) =
+                self.importance(recipe, &tool, &collected, context, &mut judgement)
+            else {
                 continue;
-            }
-            let importance = match recipe.looks_for {
-                Looks::Address => {
-                    for (address, reason) in &evidence.allowed {
-                        judgement.allowed.push(Allowed {
-                            recipe: recipe.name.clone(),
-                            tool: tool.clone(),
-                            address: Some(address.clone()),
-                            reason: reason.clone(),
-                        });
-                    }
-                    evidence.importance
-                }
-                Looks::Shell if evidence.shells.is_empty() => None,
-                Looks::Shell => match self.policy.allowing_tool(&program.name, context) {
-                    Some(rule) => {
-                        judgement.allowed.push(Allowed {
-                            recipe: recipe.name.clone(),
-                            tool: tool.clone(),
-                            address: None,
-                            reason: rule.reason.clone(),
-                        });
-                        None
-                    }
-                    None => Some(Importance::Critical),
-                },
             };
-            let Some(importance) = importance else { continue };
-            let explanation =
-                explanation.get_or_insert_with(|| self.read(&identity, exec.argv.0.len()));
             judgement.findings.push(Finding {
                 recipe: recipe.name.clone(),
                 description: recipe.description.clone(),
@@ -214,17 +183,57 @@ impl Detector {
                 category: recipe.category.clone(),
                 method: recipe.method.clone(),
                 tool: tool.clone(),
-                addresses: evidence.addresses.clone(),
-                more_addresses: evidence.more,
+                addresses: collected.addresses.clone(),
+                more_addresses: collected.more,
                 shells: if recipe.looks_for == Looks::Shell {
-                    evidence.shells.clone()
+                    collected.shells.clone()
                 } else {
                     Vec::new()
                 },
-                explanation: explanation.clone(),
+                explanation: Reading::default(),
             });
         }
+        if !judgement.findings.is_empty() {
+            let reading = collected.reading(exec.argv.0);
+            for finding in &mut judgement.findings {
+                finding.explanation.clone_from(&reading);
+            }
+        }
         judgement
+    }
+
+    /// What was collected weighs this much for a recipe; none when it is no finding.
+    /// What the policy allows goes into the judgement.
+    fn importance(
+        &self,
+        recipe: &Recipe,
+        tool: &Tool,
+        collected: &Collected<'_>,
+        context: &Context<'_>,
+        judgement: &mut Judgement,
+    ) -> Option<Importance> {
+        let mut allow = |address: Option<&Address>, reason: &str| {
+            judgement.allowed.push(Allowed {
+                recipe: recipe.name.clone(),
+                tool: tool.clone(),
+                address: address.cloned(),
+                reason: reason.to_owned(),
+            });
+        };
+        match recipe.looks_for {
+            Looks::Address => {
+                collected.allowed.iter().for_each(|(address, reason)| allow(Some(address), reason));
+                collected.importance
+            }
+            Looks::Shell if collected.shells.is_empty() => None,
+            Looks::Shell => match self.policy.allowing_tool(&tool.name, context) {
+                Some(rule) => {
+                    allow(None, &rule.reason);
+                    None
+                }
+                None => Some(Importance::Critical),
+            },
+        }
     }
 
     /// The tool that this exec is, if it is one.
@@ -237,17 +246,25 @@ impl Detector {
 
     /// How the command line is read; empty when the exec is no tool.
     pub fn explain(&self, exec: &Exec<'_>) -> Reading {
+        // The policy has no say in how a command line is read.
+        let context = Context { now: jiff::Timestamp::UNIX_EPOCH, job: None };
         match self.identify(exec) {
-            Some(identity) => self.read(&identity, exec.argv.0.len()),
+            Some(identity) => self.read(&identity, exec, &context).reading(exec.argv.0),
             None => Reading::default(),
         }
     }
 
-    fn read(&self, identity: &Identity<'_, '_>, bytes: usize) -> Reading {
-        let mut explainer = Explainer::default();
-        Reader::new(&self.programs, &mut explainer, bytes)
-            .arguments(&identity.program.grammar, identity.arguments.clone());
-        explainer.reading
+    fn read<'r>(
+        &'r self,
+        identity: &Identity<'r, '_>,
+        exec: &Exec<'_>,
+        context: &'r Context<'r>,
+    ) -> Collected<'r> {
+        let program = identity.program;
+        let collected = Collected::new(&self.policy, context, &program.name);
+        let mut reader = Reader::new(&self.programs, collected, exec.argv.0.len());
+        reader.arguments(&program.grammar, identity.arguments.clone());
+        reader.sink
     }
 
     /// A shell is looked into only for a pipe that a recipe asks about.
@@ -353,7 +370,6 @@ struct Carried<'a> {
 
 /// The program after a carrier's own options.
 fn carried_program<'a>(grammar: &Grammar, arguments: Flat<'a>) -> Option<Carried<'a>> {
-    use super::options::{Item, Options};
     let mut argv0 = None;
     let mut options = Options::new(grammar, arguments);
     while let Some(item) = options.next() {
@@ -364,6 +380,8 @@ fn carried_program<'a>(grammar: &Grammar, arguments: Flat<'a>) -> Option<Carried
             Item::Operand(program) => {
                 return Some(Carried { program: program.bytes, argv0, arguments: options.args });
             }
+            // `--list`, `--help`: nothing is run.
+            Item::Flag(_, Some(rule)) if rule.sets != 0 => return None,
             _ => {}
         }
     }
@@ -392,119 +410,4 @@ fn near(programs: &Programs, name: &str) -> String {
     names.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     names.truncate(5);
     names.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
-}
-
-/// Collects what a judgement needs.
-struct Collector<'c> {
-    policy: &'c Policy,
-    context: &'c Context<'c>,
-    tool: &'c str,
-    addresses: Vec<Address>,
-    more: usize,
-    importance: Option<Importance>,
-    allowed: Vec<(Address, String)>,
-    shells: Vec<Shell>,
-}
-
-impl<'c> Collector<'c> {
-    fn new(policy: &'c Policy, context: &'c Context<'c>, tool: &'c str) -> Collector<'c> {
-        Collector {
-            policy,
-            context,
-            tool,
-            addresses: Vec::new(),
-            more: 0,
-            importance: None,
-            allowed: Vec::new(),
-            shells: Vec::new(),
-        }
-    }
-}
-
-fn span(piece: Piece<'_>) -> Option<Range<usize>> {
-    piece.start.map(|start| start..start + piece.bytes.len())
-}
-
-/// How many of the last addresses are compared with, so that one that is read
-/// twice is told once.
-const RECENT: usize = 16;
-
-/// The longest text of an address or a shell that a finding carries, in bytes.
-const LONGEST: usize = 4096;
-
-fn text(piece: Piece<'_>) -> Vec<u8> {
-    piece.bytes[..piece.bytes.len().min(LONGEST)].to_vec()
-}
-
-impl Sink for Collector<'_> {
-    fn address(&mut self, address: IpAddr, piece: Piece<'_>, role: &str, within: &str) {
-        if self.policy.ignores(role) {
-            return;
-        }
-        let Scope { name, importance } = scope(address);
-        let importance = self.policy.raise(importance, address, self.tool, self.context);
-        let rule: Option<&Rule> = self.policy.allowing(address, self.tool, self.context);
-        if rule.is_none() {
-            self.importance = self.importance.max(Some(importance));
-            if self.addresses.len() >= Finding::MOST {
-                self.more += 1;
-                return;
-            }
-        } else if self.allowed.len() >= Finding::MOST {
-            return;
-        }
-        let found = Address {
-            address: address.to_string(),
-            text: text(piece),
-            argument: piece.argument,
-            span: span(piece),
-            role: if within.is_empty() { role.to_owned() } else { format!("{role} ({within})") },
-            scope: name.to_owned(),
-            importance,
-        };
-        match rule {
-            Some(rule) => self.allowed.push((found, rule.reason.clone())),
-            None if self.addresses.iter().rev().take(RECENT).any(|other| *other == found) => {}
-            None => self.addresses.push(found),
-        }
-    }
-
-    fn shell(&mut self, piece: Piece<'_>, role: &str) {
-        if self.shells.len() < Finding::MOST {
-            self.shells.push(Shell {
-                text: text(piece),
-                argument: piece.argument,
-                span: span(piece),
-                role: role.to_owned(),
-            });
-        }
-    }
-
-    fn place(&mut self, _: Piece<'_>, _: Option<&Place>, _: Option<&[u8]>, _: usize) {}
-
-    fn note(&mut self, _: &'static str) {}
-}
-
-impl Sink for Explainer {
-    fn address(&mut self, address: IpAddr, _: Piece<'_>, role: &str, _: &str) {
-        Explainer::address(self, address, role);
-    }
-
-    fn shell(&mut self, _: Piece<'_>, _: &str) {
-        Explainer::note(self, "a shell that serves the other side");
-    }
-
-    fn place(
-        &mut self,
-        piece: Piece<'_>,
-        place: Option<&Place>,
-        option: Option<&[u8]>,
-        depth: usize,
-    ) {
-        Explainer::place(self, piece, place, option, depth);
-    }
-
-    fn note(&mut self, note: &'static str) {
-        Explainer::note(self, note);
-    }
 }

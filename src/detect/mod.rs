@@ -8,6 +8,7 @@
 mod address;
 mod advice;
 mod builtin;
+mod collected;
 mod explain;
 mod finding;
 mod grammar;

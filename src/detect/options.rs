@@ -8,6 +8,8 @@ use std::ops::Range;
 pub(super) struct Piece<'a> {
     /// Index into the exec's argv.
     pub(super) argument: usize,
+    /// Where that argument begins in the flat argv.
+    pub(super) origin: usize,
     /// Where in the argument it begins; none when it was decoded from it.
     pub(super) start: Option<usize>,
     pub(super) bytes: &'a [u8],
@@ -35,7 +37,7 @@ impl<'a> Piece<'a> {
 
     /// Text that was decoded from this part.
     pub(super) fn decoded(self, bytes: &[u8]) -> Piece<'_> {
-        Piece { argument: self.argument, start: None, bytes }
+        Piece { argument: self.argument, origin: self.origin, start: None, bytes }
     }
 
     /// What stands before and after the first `byte`.
@@ -76,31 +78,43 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// The arguments of an exec: NUL-terminated, found with `memchr`.
+/// The arguments of an exec, each followed by NUL.
 #[derive(Clone, Debug)]
 pub(super) struct Flat<'a> {
     bytes: &'a [u8],
+    origin: usize,
     next: usize,
 }
 
+/// Most arguments are shorter than what it takes to start `memchr`.
+const SHORT: usize = 16;
+
 impl<'a> Flat<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Flat<'a> {
-        Flat { bytes, next: 0 }
+        Flat { bytes, origin: 0, next: 0 }
     }
 }
 
 impl<'a> Iterator for Flat<'a> {
     type Item = Piece<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Piece<'a>> {
         if self.bytes.is_empty() {
             return None;
         }
-        let end = memchr::memchr(0, self.bytes).unwrap_or(self.bytes.len());
-        let (bytes, rest) = self.bytes.split_at(end);
-        self.bytes = rest.get(1..).unwrap_or_default();
+        let short = self.bytes.iter().take(SHORT).position(|byte| *byte == 0);
+        let end = short.or_else(|| memchr::memchr(0, self.bytes)).unwrap_or(self.bytes.len());
+        let piece = Piece {
+            argument: self.next,
+            origin: self.origin,
+            start: Some(0),
+            bytes: &self.bytes[..end],
+        };
+        self.bytes = self.bytes.get(end + 1..).unwrap_or_default();
+        self.origin += end + 1;
         self.next += 1;
-        Some(Piece { argument: self.next - 1, start: Some(0), bytes })
+        Some(piece)
     }
 }
 

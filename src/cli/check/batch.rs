@@ -31,7 +31,12 @@ enum Answer<'a> {
 }
 
 /// Answers every line of `file`.
-pub(super) fn run(detector: &Detector, recipe: &str, file: &Path) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    detector: &Detector,
+    recipe: &str,
+    job: Option<&str>,
+    file: &Path,
+) -> anyhow::Result<Exit> {
     if !detector.recipes().iter().any(|known| known.name == recipe) {
         let known: Vec<&str> =
             detector.recipes().iter().map(|recipe| recipe.name.as_str()).collect();
@@ -63,7 +68,7 @@ pub(super) fn run(detector: &Detector, recipe: &str, file: &Path) -> anyhow::Res
         } else if line.trim_ascii().is_empty() {
             continue;
         } else {
-            answer(detector, recipe, &line)
+            answer(detector, recipe, job, &line)
         };
         let answer = answer.unwrap_or_else(|error| {
             exit = Exit::BadInput;
@@ -91,7 +96,12 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-fn answer(detector: &Detector, recipe: &str, line: &[u8]) -> Result<Answer<'static>, String> {
+fn answer(
+    detector: &Detector,
+    recipe: &str,
+    job: Option<&str>,
+    line: &[u8],
+) -> Result<Answer<'static>, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let mut argv = Vec::with_capacity(line.argv.iter().map(|argument| argument.len() + 1).sum());
     for (index, argument) in line.argv.iter().enumerate() {
@@ -108,7 +118,7 @@ fn answer(detector: &Detector, recipe: &str, line: &[u8]) -> Result<Answer<'stat
         argv_len: argv.len() as u64,
         ..Exec::default()
     };
-    let judgement = detector.judge(&exec, &Context { now: jiff::Timestamp::now(), job: None });
+    let judgement = detector.judge(&exec, &Context { now: jiff::Timestamp::now(), job });
     let finding = judgement.findings.into_iter().find(|finding| finding.recipe == recipe);
     let mut addresses: Vec<String> = Vec::new();
     for address in finding.iter().flat_map(|finding| &finding.addresses) {

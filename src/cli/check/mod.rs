@@ -3,6 +3,7 @@
 mod batch;
 
 use super::Exit;
+use crate::config::Settings;
 use crate::detect::{Allowed, Context, Detector, Finding, Importance, Reading};
 use crate::escape::visible;
 use crate::event::{Argv, Exec};
@@ -13,11 +14,11 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Says what the detector makes of a command line, and why
 ///
-/// Nothing is executed. The command's first word is taken for the program and for argv[0];
+/// Nothing is executed. Recipes and policy are those of the configuration. The command's first word is taken for the program and for argv[0];
 /// --exe says which file is executed when that is another.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -49,6 +50,9 @@ pub(super) struct Args {
     /// The file that is executed, links resolved
     #[arg(long, value_name = "PATH")]
     exe: Option<PathBuf>,
+    /// The job that the policy's rules are asked about
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
     /// Write the answer as JSON
     #[arg(long)]
     json: bool,
@@ -57,10 +61,11 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    let detector = Detector::builtin();
+pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let settings = Settings::load(config)?;
+    let detector = crate::collect::detector(&settings).map_err(anyhow::Error::msg)?;
     if let Some(file) = args.batch {
-        return batch::run(&detector, &args.recipe, &file);
+        return batch::run(&detector, &args.recipe, args.job.as_deref(), &file);
     }
     let mut argv = Vec::new();
     for word in &args.command {
@@ -76,7 +81,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         argv_len: argv.len() as u64,
         ..Exec::default()
     };
-    let answer = Answer::new(&detector, &exec);
+    let answer = Answer::new(&detector, &exec, args.job.as_deref());
     if args.json {
         let text = json::pretty(&answer.as_json()).context("the answer as JSON")?;
         std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
@@ -96,8 +101,8 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(detector: &Detector, exec: &Exec<'a>) -> Answer<'a> {
-        let judgement = detector.judge(exec, &Context { now: jiff::Timestamp::now(), job: None });
+    fn new(detector: &Detector, exec: &Exec<'a>, job: Option<&str>) -> Answer<'a> {
+        let judgement = detector.judge(exec, &Context { now: jiff::Timestamp::now(), job });
         Answer {
             tool: detector.tool(exec).map(|tool| (tool.name, tool.matched_by.name())),
             findings: judgement.findings,

@@ -141,10 +141,15 @@ fn key(name: &[u8]) -> Key {
     if words(name).any(version) { Key::Version } else { Key::Other }
 }
 
+/// Where `://` stands.
+pub(super) fn separator(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b':', bytes).find(|at| bytes.get(at + 1..at + 3) == Some(b"//"))
+}
+
 /// The hosts of all URLs in a text.
 pub(super) fn urls(reader: &mut Reader<'_>, piece: Piece<'_>) {
     let mut rest = piece;
-    while let Some(at) = memchr::memmem::find(rest.bytes, b"://") {
+    while let Some(at) = separator(rest.bytes) {
         let named = rest.bytes[..at].last().is_some_and(u8::is_ascii_alphanumeric);
         rest = rest.from(at + 3);
         if !named {
@@ -205,11 +210,15 @@ fn value(reader: &mut Reader<'_>, key: Key, piece: Piece<'_>) {
     {
         return json(reader, key, piece);
     }
-    if memchr::memmem::find(piece.bytes, b"://").is_some() {
+    if separator(piece.bytes).is_some() {
         return urls(reader, piece);
     }
+    let begins = piece
+        .bytes
+        .first()
+        .is_some_and(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'['));
     // The longest list of addresses that is meant as one; more is a text.
-    if key == Key::Version || piece.bytes.len() > 4096 {
+    if key == Key::Version || !begins || piece.bytes.len() > 4096 {
         return;
     }
     let mut items = piece.split(|byte| matches!(byte, b',' | b';')).map(Piece::trim);
@@ -313,7 +322,7 @@ pub(super) fn header(reader: &mut Reader<'_>, piece: Piece<'_>) {
     if name.bytes.eq_ignore_ascii_case(b"host") {
         reader.role = "Host header";
     }
-    if memchr::memmem::find(content.bytes, b"://").is_some() {
+    if separator(content.bytes).is_some() {
         urls(reader, content);
     } else if words(name.bytes).any(|word| says(word, &HEADER_WORDS))
         && !words(name.bytes).any(|word| says(word, &VERSION_WORDS))

@@ -94,26 +94,41 @@ pub(super) fn shell_words(reader: &mut Reader<'_>, words: &[Piece<'_>]) {
     }
 }
 
-/// Reads every simple command of a shell text.
+/// Reads every simple command of a shell text. What stands in `$(…)` and in
+/// backquotes is text of its own. Linear: every byte is looked at once at a depth.
 fn lines(reader: &mut Reader<'_>, piece: Piece<'_>) {
     if reader.depth >= DEEPEST || !reader.afford(piece.bytes.len()) {
         return;
     }
+    let bytes = piece.bytes;
+    let files = memchr::memmem::find(bytes, b"/dev/tcp/").is_some()
+        || memchr::memmem::find(bytes, b"/dev/udp/").is_some();
     let mut substitutions: Vec<Piece<'_>> = Vec::new();
-    let commands = split(piece, &mut substitutions);
-    for (index, command) in commands.iter().enumerate() {
-        let words: Vec<Piece<'_>> = command.words.iter().map(|word| word.piece(piece)).collect();
-        network_files(reader, &words);
-        let start = words
-            .iter()
-            .position(|word| !is_assignment(word.bytes) && !is_keyword(word.bytes))
-            .unwrap_or(words.len());
-        let words = words.get(start..).unwrap_or_default();
-        argv(reader, words);
-        if command.piped
-            && let Some(next) = commands.get(index + 1)
-        {
-            piped(reader, words, next, piece);
+    let mut words: Vec<Word> = Vec::new();
+    // The tool whose output goes to the next command.
+    let mut talker: Option<Piece<'_>> = None;
+    let mut at = 0;
+    while at <= bytes.len() {
+        match bytes.get(at).copied().unwrap_or(b'\n') {
+            b' ' | b'\t' | b'\r' | b'<' | b'>' => at += 1,
+            end @ (b'\n' | b';' | b'&' | b'|' | b'(' | b')') => {
+                // A word between two lines of a pipe: `a | b` but not `a || b`.
+                let piped = end == b'|' && bytes.get(at + 1) != Some(&b'|');
+                if !words.is_empty() {
+                    if files {
+                        words.iter().for_each(|word| network_file(reader, word.piece(piece)));
+                    }
+                    talker = simple_command(reader, piece, &words, talker.take()).filter(|_| piped);
+                    words.clear();
+                }
+                at += 1;
+            }
+            b'#' => at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end),
+            _ => {
+                let (word, end) = word(piece, at, &mut substitutions);
+                words.push(word);
+                at = end;
+            }
         }
     }
     for text in substitutions {
@@ -123,48 +138,47 @@ fn lines(reader: &mut Reader<'_>, piece: Piece<'_>) {
     }
 }
 
-/// A network tool whose output a shell reads.
-fn piped(reader: &mut Reader<'_>, from: &[Piece<'_>], into: &Command, whole: Piece<'_>) {
-    const TALKERS: [&[u8]; 8] = [
-        b"nc",
-        b"netcat",
-        b"ncat",
-        b"nc.openbsd",
-        b"nc.traditional",
-        b"telnet",
-        b"socat",
-        b"busybox",
-    ];
-    let talks = |word: &Piece<'_>| TALKERS.contains(&base_name(word.bytes));
-    let listens = into
-        .words
-        .first()
-        .map(|word| word.piece(whole))
-        .filter(|word| is_shell(reader, word.bytes))
-        .is_some();
-    if let Some(tool) = from.iter().find(|word| talks(word))
-        && listens
+/// Reads one simple command, into which `talker` is piped. Its own name, when what
+/// it prints can come from the other side of a connection.
+fn simple_command<'a>(
+    reader: &mut Reader<'_>,
+    whole: Piece<'a>,
+    words: &[Word],
+    talker: Option<Piece<'a>>,
+) -> Option<Piece<'a>> {
+    let start = words.iter().position(|word| {
+        let word = word.bytes(whole);
+        !is_assignment(word) && !is_keyword(word)
+    })?;
+    let words = words.get(start..)?;
+    let program = words.first()?;
+    let found = reader.programs.find(program.bytes(whole))?;
+    if let Some(talker) = talker
+        && matches!(found, Found::Program(program) if program.grammar.standing == Standing::Shell)
     {
-        reader.sink.shell(*tool, "output piped into a shell");
+        reader.sink.shell(talker, "output piped into a shell");
     }
+    let pieces: Vec<Piece<'_>> = words.iter().map(|word| word.piece(whole)).collect();
+    argv(reader, &pieces);
+    let talks = |word: &&Word| TALKERS.contains(&base_name(word.bytes(whole)));
+    // Behind `sudo`, `timeout` and the like too.
+    words.iter().find(talks).and_then(|word| word.literal(whole))
 }
 
-fn is_shell(reader: &Reader<'_>, word: &[u8]) -> bool {
-    matches!(reader.programs.find(word), Some(Found::Program(program)) if program.grammar.standing == Standing::Shell)
-}
+/// What prints what the other side of a connection says. curl and wget are not
+/// among them: a download piped into a shell is how half of the world installs.
+const TALKERS: [&[u8]; 7] =
+    [b"nc", b"netcat", b"ncat", b"nc.openbsd", b"nc.traditional", b"telnet", b"socat"];
 
 /// bash's `/dev/tcp/host/port` and `/dev/udp/host/port`.
-fn network_files(reader: &mut Reader<'_>, words: &[Piece<'_>]) {
-    for word in words {
-        let Some(at) = memchr::memmem::find(word.bytes, b"/dev/tcp/")
-            .or_else(|| memchr::memmem::find(word.bytes, b"/dev/udp/"))
-        else {
-            continue;
-        };
-        let rest = word.from(at + "/dev/tcp/".len());
-        if let Some((host, _)) = rest.split_once(b'/') {
-            reader.host(host);
-        }
+fn network_file(reader: &mut Reader<'_>, word: Piece<'_>) {
+    let Some(at) = memchr::memmem::find(word.bytes, b"/dev/tcp/")
+        .or_else(|| memchr::memmem::find(word.bytes, b"/dev/udp/"))
+    else {
+        return;
+    };
+    if let Some((host, _)) = word.from(at + "/dev/tcp/".len()).split_once(b'/') {
+        reader.host(host);
     }
 }
 
@@ -186,60 +200,45 @@ fn is_keyword(word: &[u8]) -> bool {
     WORDS.contains(&word)
 }
 
-/// A simple command.
-struct Command {
-    words: Vec<Word>,
-    /// Its output goes to the next one.
-    piped: bool,
-}
-
 /// A word: literally in the text, or unquoted from it.
 enum Word {
     At(usize, usize),
-    Unquoted(Vec<u8>),
+    /// With where it began.
+    Unquoted(usize, Vec<u8>),
 }
 
 impl Word {
     fn piece<'a>(&'a self, whole: Piece<'a>) -> Piece<'a> {
         match self {
             Word::At(start, end) => whole.part(*start..*end),
-            Word::Unquoted(bytes) => whole.decoded(bytes),
+            Word::Unquoted(_, bytes) => whole.decoded(bytes),
         }
+    }
+
+    fn bytes<'a>(&'a self, whole: Piece<'a>) -> &'a [u8] {
+        self.piece(whole).bytes
+    }
+
+    /// The word as it stands in the text.
+    fn literal<'a>(&self, whole: Piece<'a>) -> Option<Piece<'a>> {
+        Some(match self {
+            Word::At(start, end) => whole.part(*start..*end),
+            Word::Unquoted(start, bytes) => whole.part(*start..*start + bytes.len()),
+        })
     }
 }
 
-/// Splits a shell text into simple commands. What stands in `$(…)` and in
-/// backquotes is text of its own. Linear: every byte is looked at once here.
-fn split<'a>(piece: Piece<'a>, substitutions: &mut Vec<Piece<'a>>) -> Vec<Command> {
-    let bytes = piece.bytes;
-    let mut commands = Vec::new();
-    let mut words = Vec::new();
+/// Bytes that mean something to a shell inside a word.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let list = b" \t\r\n;&|()<>$`'\"\\";
     let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b' ' | b'\t' | b'\r' | b'<' | b'>' => at += 1,
-            b'\n' | b';' | b'&' | b'|' | b'(' | b')' => {
-                let piped = bytes[at] == b'|'
-                    && bytes.get(at + 1) != Some(&b'|')
-                    && (at == 0 || bytes[at - 1] != b'|');
-                if !words.is_empty() {
-                    commands.push(Command { words: std::mem::take(&mut words), piped });
-                }
-                at += 1;
-            }
-            b'#' => at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end),
-            _ => {
-                let (word, end) = word(piece, at, substitutions);
-                words.push(word);
-                at = end;
-            }
-        }
+    while at < list.len() {
+        special[list[at] as usize] = true;
+        at += 1;
     }
-    if !words.is_empty() {
-        commands.push(Command { words, piped: false });
-    }
-    commands
-}
+    special
+};
 
 /// The word that begins at `start`, and where it ends.
 fn word<'a>(piece: Piece<'a>, start: usize, substitutions: &mut Vec<Piece<'a>>) -> (Word, usize) {
@@ -247,13 +246,23 @@ fn word<'a>(piece: Piece<'a>, start: usize, substitutions: &mut Vec<Piece<'a>>) 
     let mut plain: Option<Vec<u8>> = None;
     let mut quote = 0;
     let mut at = start;
-    while let Some(byte) = bytes.get(at).copied() {
-        let ends = matches!(
-            byte,
-            b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>'
-        );
+    while at < bytes.len() {
+        let run = bytes[at..]
+            .iter()
+            .position(|byte| SPECIAL[usize::from(*byte)])
+            .unwrap_or(bytes.len() - at);
+        if run > 0 {
+            if let Some(plain) = &mut plain {
+                plain.extend_from_slice(&bytes[at..at + run]);
+            }
+            at += run;
+            continue;
+        }
+        let byte = bytes[at];
         match (quote, byte) {
-            (0, _) if ends => break,
+            (0, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>') => {
+                break;
+            }
             (0 | b'"', b'$') if bytes.get(at + 1) == Some(&b'(') => {
                 let end = closing(&bytes[at + 2..]).map_or(bytes.len(), |end| at + 2 + end);
                 substitutions.push(piece.part(at + 2..end));
@@ -287,7 +296,7 @@ fn word<'a>(piece: Piece<'a>, start: usize, substitutions: &mut Vec<Piece<'a>>) 
     }
     let at = at.min(bytes.len());
     match plain {
-        Some(plain) => (Word::Unquoted(plain), at),
+        Some(plain) => (Word::Unquoted(start, plain), at),
         None => (Word::At(start, at), at),
     }
 }

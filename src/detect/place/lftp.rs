@@ -47,7 +47,7 @@ pub(super) fn commands<'r>(reader: &mut Reader<'r>, grammar: &'r Grammar, piece:
             && let Some(place) = grammar.keyword(name.bytes).and_then(|places| places.first())
             && place.kind != Kind::Setting
         {
-            reader.value(grammar, word, place, Some(name.bytes));
+            reader.value(grammar, word, place, Some(name));
         }
         // Of the commands that take a host only `-u`, `-p` and `-e` have values.
         value_next =

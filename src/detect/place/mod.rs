@@ -15,38 +15,19 @@ mod socat;
 mod url;
 
 use super::address::{self, Accepts};
+use super::collected::Collected;
 use super::grammar::{Grammar, Kind, Place};
 use super::options::{Item, Options, Piece};
 use super::tool::Programs;
-use std::net::IpAddr;
 
 /// How deep nested commands are followed: ssh's proxy command that is a shell
 /// that runs ssh, and one more.
 const DEEPEST: usize = 4;
 
-/// Receives what is found.
-pub(super) trait Sink {
-    /// An address where a host can stand. `role` says what the tool does with it,
-    /// `within` the nested command, if it stands in one.
-    fn address(&mut self, address: IpAddr, piece: Piece<'_>, role: &str, within: &str);
-    /// A shell that the tool is told to start.
-    fn shell(&mut self, piece: Piece<'_>, role: &str);
-    /// An argument, or a part of one, was read as this; none for an unknown option.
-    fn place(
-        &mut self,
-        piece: Piece<'_>,
-        place: Option<&Place>,
-        option: Option<&[u8]>,
-        depth: usize,
-    );
-    /// Why the last place holds no address, or which.
-    fn note(&mut self, note: &'static str);
-}
-
 /// Reads a command line.
 pub(super) struct Reader<'r> {
     pub(super) programs: &'r Programs,
-    pub(super) sink: &'r mut dyn Sink,
+    pub(super) sink: Collected<'r>,
     /// The host spellings of the tool that is being read.
     accepts: Accepts,
     /// What is being read, for the sink.
@@ -66,7 +47,7 @@ pub(super) struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     /// A reader for a command line of this many bytes.
-    pub(super) fn new(programs: &'r Programs, sink: &'r mut dyn Sink, bytes: usize) -> Reader<'r> {
+    pub(super) fn new(programs: &'r Programs, sink: Collected<'r>, bytes: usize) -> Reader<'r> {
         let budget = bytes.saturating_mul(4).saturating_add(1 << 16);
         Reader {
             programs,
@@ -83,73 +64,159 @@ impl<'r> Reader<'r> {
     }
 
     /// Reads the arguments of a tool, `argv[0]` already taken.
+    ///
+    /// Where what the operands are depends on the options and on their number,
+    /// they are read after all options.
     pub(super) fn arguments<'a, A>(&mut self, grammar: &'r Grammar, args: A)
     where
         A: Iterator<Item = Piece<'a>> + Clone,
     {
-        let (states, count) =
-            if grammar.looks_ahead() { look_ahead(grammar, args.clone()) } else { (0, 0) };
         let outer = (self.accepts, self.literal);
         self.accepts = grammar.accepts;
-        let set = |state| states & grammar.state(state) != 0;
-        self.literal = set("literal") && !set("next");
-        let places = grammar.operands(states, count);
-        let mut options = Options::new(grammar, args);
-        let mut index = 0;
-        while let Some(item) = options.next() {
-            match item {
-                Item::Flag(piece, rule) => {
-                    self.sink.place(piece, rule.map(|rule| &rule.place), None, self.depth)
-                }
-                Item::End(piece) => self.sink.place(
-                    piece,
-                    Some(&Place { kind: Kind::Flag, ..Place::default() }),
-                    None,
-                    self.depth,
-                ),
-                Item::Value(piece, rule, name) => {
-                    self.value(grammar, piece, &rule.place, Some(name.bytes))
-                }
-                Item::Rest(piece, rule) => {
-                    self.sink.place(piece, Some(&rule.place), None, self.depth);
-                    self.rest(&rule.place, options.args.clone());
-                    break;
-                }
-                Item::Operand(piece) => {
-                    let place = places.get(index).or(places.last());
-                    index += 1;
-                    match place {
-                        Some(place)
-                            if matches!(
-                                place.kind,
-                                Kind::ShellRest | Kind::Argv | Kind::EnvArgv
-                            ) =>
-                        {
-                            self.sink.place(piece, Some(place), None, self.depth);
-                            self.rest(
-                                place,
-                                std::iter::once(piece)
-                                    .chain(options.args.clone())
-                                    .collect::<Vec<_>>()
-                                    .iter()
-                                    .copied(),
-                            );
-                            break;
-                        }
-                        Some(place) => self.value(grammar, piece, place, None),
-                        None => self.sink.place(piece, Some(&Place::default()), None, self.depth),
-                    }
-                }
+        self.literal = false;
+        let options = Options::new(grammar, args);
+        if grammar.looks_ahead() {
+            let (states, count, operands) = self.options(grammar, options);
+            let set = |state| states & grammar.state(state) != 0;
+            self.literal = set("literal") && !set("next");
+            if let Some(operands) = operands {
+                self.operands(grammar, grammar.operands(states, count), operands, count);
             }
+        } else {
+            self.all(grammar, grammar.operands(0, 0), options);
         }
         (self.accepts, self.literal) = outer;
     }
 
-    /// The rest of the arguments is a command.
-    fn rest<'a, A>(&mut self, place: &'r Place, args: A)
+    /// Reads options and operands as they come.
+    fn all<'a, A>(
+        &mut self,
+        grammar: &'r Grammar,
+        places: &'r [Place],
+        mut options: Options<'r, 'a, A>,
+    ) where
+        A: Iterator<Item = Piece<'a>> + Clone,
+    {
+        let mut index = 0;
+        while let Some(item) = options.next() {
+            let goes_on = match item {
+                Item::Operand(piece) => {
+                    index += 1;
+                    self.operand(grammar, places, index - 1, piece, &options.args)
+                }
+                other => self.option(grammar, other, &options.args),
+            };
+            if !goes_on {
+                break;
+            }
+        }
+    }
+
+    /// Reads the options only: the states that they set, the number of operands,
+    /// and from where these are to be read.
+    fn options<'a, A>(
+        &mut self,
+        grammar: &'r Grammar,
+        mut options: Options<'r, 'a, A>,
+    ) -> (u32, usize, Option<Options<'r, 'a, A>>)
     where
         A: Iterator<Item = Piece<'a>> + Clone,
     {
+        let (mut states, mut count, mut first) = (0, 0, None);
+        loop {
+            let before = (first.is_none()).then(|| options.clone());
+            let Some(item) = options.next() else { break };
+            match item {
+                Item::Operand(_) => {
+                    count += 1;
+                    first = first.or(before);
+                    continue;
+                }
+                Item::Flag(_, Some(rule)) | Item::Value(_, rule, _) | Item::Rest(_, rule) => {
+                    states |= rule.sets
+                }
+                Item::Flag(_, None) | Item::End(_) => {}
+            }
+            if !self.option(grammar, item, &options.args) {
+                break;
+            }
+        }
+        (states, count, first)
+    }
+
+    /// Reads the operands only.
+    fn operands<'a, A>(
+        &mut self,
+        grammar: &'r Grammar,
+        places: &'r [Place],
+        mut options: Options<'r, 'a, A>,
+        count: usize,
+    ) where
+        A: Iterator<Item = Piece<'a>> + Clone,
+    {
+        let mut index = 0;
+        while index < count
+            && let Some(item) = options.next()
+        {
+            if let Item::Operand(piece) = item {
+                index += 1;
+                if !self.operand(grammar, places, index - 1, piece, &options.args) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Reads an option. False when it took all that follows.
+    fn option<'a, A>(&mut self, grammar: &'r Grammar, item: Item<'r, 'a>, rest: &A) -> bool
+    where
+        A: Iterator<Item = Piece<'a>> + Clone,
+    {
+        static END: Place = Place::simple(Kind::Flag);
+        match item {
+            Item::Flag(piece, rule) => {
+                self.sink.place(piece, rule.map(|rule| &rule.place), None, self.depth)
+            }
+            Item::Value(piece, rule, name) => self.value(grammar, piece, &rule.place, Some(name)),
+            Item::Rest(piece, rule) => {
+                self.sink.place(piece, Some(&rule.place), None, self.depth);
+                self.rest(&rule.place, rest.clone());
+                return false;
+            }
+            Item::End(piece) | Item::Operand(piece) => {
+                self.sink.place(piece, Some(&END), None, self.depth)
+            }
+        }
+        true
+    }
+
+    /// Reads an operand. False when it took all that follows.
+    fn operand<'a, A>(
+        &mut self,
+        grammar: &'r Grammar,
+        places: &'r [Place],
+        index: usize,
+        piece: Piece<'a>,
+        rest: &A,
+    ) -> bool
+    where
+        A: Iterator<Item = Piece<'a>> + Clone,
+    {
+        static TEXT: Place = Place::simple(Kind::Text);
+        match places.get(index).or(places.last()) {
+            Some(place) if matches!(place.kind, Kind::ShellRest | Kind::Argv | Kind::EnvArgv) => {
+                self.sink.place(piece, Some(place), None, self.depth);
+                self.rest(place, std::iter::once(piece).chain(rest.clone()));
+                return false;
+            }
+            Some(place) => self.value(grammar, piece, place, None),
+            None => self.sink.place(piece, Some(&TEXT), None, self.depth),
+        }
+        true
+    }
+
+    /// The rest of the arguments is a command.
+    fn rest<'a>(&mut self, place: &'r Place, args: impl Iterator<Item = Piece<'a>>) {
         let words: Vec<Piece<'a>> = args.collect();
         self.in_place(place, |reader| match place.kind {
             Kind::ShellRest => command::shell_words(reader, &words),
@@ -181,7 +248,7 @@ impl<'r> Reader<'r> {
         grammar: &'r Grammar,
         piece: Piece<'_>,
         place: &'r Place,
-        option: Option<&[u8]>,
+        option: Option<Piece<'_>>,
     ) {
         self.sink.place(piece, Some(place), option, self.depth);
         self.in_place(place, |reader| reader.read(grammar, piece, place.kind));
@@ -311,21 +378,4 @@ impl<'r> Reader<'r> {
             None => false,
         }
     }
-}
-
-/// The states that options set, and the number of operands.
-fn look_ahead<'a>(grammar: &Grammar, args: impl Iterator<Item = Piece<'a>>) -> (u32, usize) {
-    let (mut states, mut count) = (0, 0);
-    for item in Options::new(grammar, args) {
-        match item {
-            Item::Flag(_, Some(rule)) | Item::Value(_, rule, _) => states |= rule.sets,
-            Item::Rest(_, rule) => {
-                states |= rule.sets;
-                break;
-            }
-            Item::Operand(_) => count += 1,
-            Item::Flag(_, None) | Item::End(_) => {}
-        }
-    }
-    (states, count)
 }

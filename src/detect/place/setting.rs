@@ -29,5 +29,5 @@ pub(super) fn setting<'r>(reader: &mut Reader<'r>, grammar: &'r Grammar, piece: 
         (_, [b'"', inside @ .., b'"']) => value.part(1..1 + inside.len()),
         _ => value,
     };
-    reader.value(grammar, value, place, Some(name.bytes));
+    reader.value(grammar, value, place, Some(name));
 }

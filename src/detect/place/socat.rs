@@ -30,14 +30,14 @@ fn one<'r>(reader: &mut Reader<'r>, grammar: &'r Grammar, piece: Piece<'_>) {
                 _ => fields.next(),
             };
             let Some(field) = field else { break };
-            reader.value(grammar, plain(field), place, Some(keyword.bytes));
+            reader.value(grammar, plain(field), place, Some(keyword));
         }
     }
     for option in parts {
         if let Some((name, value)) = option.split_once(b'=')
             && let Some(place) = grammar.keyword(name.bytes).and_then(|places| places.first())
         {
-            reader.value(grammar, plain(value), place, Some(name.bytes));
+            reader.value(grammar, plain(value), place, Some(name));
         }
     }
 }

@@ -1,0 +1,76 @@
+//! The program as it is called: what every verb has in common.
+
+use std::{
+    fs,
+    io::pipe,
+    process::{Command, Output, Stdio},
+};
+
+fn program(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buildwarden"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn check(name: &str, output: &Output, code: i32, said: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{name}: {stderr}");
+    assert!(stderr.contains(said), "{name}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{name}: {stderr}");
+}
+
+#[test]
+fn a_broken_configuration_starts_nothing_and_sweeps_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("buildwarden.toml");
+    let ran = dir.path().join("ran");
+    fs::write(&config, "[ring]\npoool = 1\n").unwrap();
+    let touch = ["run", "--", "touch", ran.to_str().unwrap()];
+    let cases: [(&[&str], i32); 4] =
+        [(&touch, 125), (&["gc"], 1), (&["list"], 1), (&["report", "x"], 1)];
+    for (args, code) in cases {
+        let output = program(args).env("BUILDWARDEN_CONFIG", &config).output().unwrap();
+        check(args[0], &output, code, "line 2: unknown key `poool`");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{args:?}");
+    }
+    assert!(!ran.exists(), "the command was started");
+}
+
+#[test]
+fn nobody_reading_is_no_failure_to_talk_about() {
+    let cases: [(&[&str], i32); 4] = [
+        (&["check", "--", "curl", "http://198.51.100.7/"], 141),
+        (&["recipe", "list"], 141),
+        // These have done what they were asked when they write.
+        (&["completions", "bash"], 0),
+        (&["list"], 0),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("buildwarden.toml");
+    let path = dir.path().display();
+    fs::write(&config, format!("[directories]\nstate = \"{path}\"\nrun = \"{path}\"\n")).unwrap();
+    for (args, code) in cases {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let mut command = program(args);
+        let output = command.env("BUILDWARDEN_CONFIG", &config).stdout(writer).output().unwrap();
+        check(args[0], &output, code, "");
+        assert!(output.stderr.is_empty(), "{args:?}: {:?}", output.stderr.escape_ascii());
+    }
+}
+
+#[test]
+fn nobody_listening_to_warnings_changes_no_exit_code() {
+    let cases: [(&[&str], i32); 3] = [
+        // A warning each: there is no state on standard input.
+        (&["hook", "createRuntime"], 0),
+        (&["hook", "poststop"], 0),
+        (&["gc", "--config", "/nowhere"], 1),
+    ];
+    for (args, code) in cases {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let output = program(args).stderr(writer).output().unwrap();
+        check(args[0], &output, code, "");
+    }
+}
