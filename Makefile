@@ -2,6 +2,7 @@
 
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
+SHARE := $(PREFIX)/share
 # The directory that podman, buildah and CRI-O read, whatever PREFIX is.
 HOOKSDIR ?= /usr/share/containers/oci/hooks.d
 CARGO ?= cargo
@@ -15,7 +16,7 @@ build:
 	$(CARGO) build --release --locked
 
 demo:
-	@integration/setup
+	@integration/setup demo
 	@integration/demo/run
 
 # What CI runs. `integration/root-tests [FILTER]` runs the second half alone.
@@ -23,17 +24,23 @@ test:
 	@integration/setup
 	@integration/test
 
-# Hooks carry the absolute path of the binary that they start.
+# The hooks name the binary by its absolute path.
 install: build
 	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/buildwarden
 	test -e $(DESTDIR)$(SYSCONFDIR)/buildwarden/buildwarden.toml || \
 	  install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/buildwarden config/buildwarden.toml
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/buildwarden/recipes config/recipes/*.toml
-	install -d $(DESTDIR)$(HOOKSDIR)
+	install -D -m 644 -t $(DESTDIR)$(SHARE)/buildwarden/recipes config/recipes/*.toml
+	install -d $(DESTDIR)$(HOOKSDIR) $(DESTDIR)$(SHARE)/man/man1 \
+	  $(DESTDIR)$(SHARE)/bash-completion/completions $(DESTDIR)$(SHARE)/fish/vendor_completions.d \
+	  $(DESTDIR)$(SHARE)/zsh/vendor-completions
 	for hook in hooks/*.json; do \
 	  sed 's|"/usr/bin/buildwarden"|"$(PREFIX)/bin/buildwarden"|' "$$hook" \
 	    >$(DESTDIR)$(HOOKSDIR)/$${hook##*/} || exit 1; \
 	done
+	$(RELEASE) man $(DESTDIR)$(SHARE)/man/man1
+	$(RELEASE) completions bash >$(DESTDIR)$(SHARE)/bash-completion/completions/buildwarden
+	$(RELEASE) completions fish >$(DESTDIR)$(SHARE)/fish/vendor_completions.d/buildwarden.fish
+	$(RELEASE) completions zsh >$(DESTDIR)$(SHARE)/zsh/vendor-completions/_buildwarden
 
 clean:
 	$(CARGO) clean

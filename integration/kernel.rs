@@ -1,8 +1,8 @@
 //! The kernels of Debian's releases, in an emulator.
 
-use crate::harness::{Dir, run};
+use crate::harness::{Dir, run_within};
 use buildwarden::report::model::Report;
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 /// What runs on each kernel, after `doctor` has said what it thinks of it.
 const SCRIPT: &str = "
@@ -22,8 +22,8 @@ fn check(release: &str) {
     let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/kernel/boot");
     let mut command = Command::new(boot);
     command.arg(release).arg(env!("CARGO_BIN_EXE_buildwarden")).arg(script);
-    // Leaves the rest of the deadline for the kernel's download.
-    let done = run(command.env("BOOT_DEADLINE", "45")).expect_code(0);
+    // The first time the kernel is downloaded.
+    let done = run_within(Duration::from_secs(300), &mut command).expect_code(0);
 
     let output = done.stdout();
     let (_, json) = output.split_once("== report\n").unwrap_or_else(|| panic!("{done}"));

@@ -8,6 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 /// How a command ended.
@@ -51,11 +52,17 @@ pub(crate) fn run(command: &mut Command) -> Done {
     run_with_input(command, b"")
 }
 
+/// Runs a command that may take longer than everything else.
+#[track_caller]
+pub(crate) fn run_within(deadline: Duration, command: &mut Command) -> Done {
+    finish(spawn(command), b"", deadline, &format!("{command:?}"))
+}
+
 /// Runs a command to its end and to the end of its output: a process that it
 /// leaves behind with the pipes open fails the test, as it would block an engine.
 #[track_caller]
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Done {
-    finish(spawn(command), input, &format!("{command:?}"))
+    finish(spawn(command), input, DEADLINE, &format!("{command:?}"))
 }
 
 /// Starts a command with pipes, in a process group of its own.
@@ -72,7 +79,7 @@ pub(super) fn spawn(command: &mut Command) -> Child {
 
 /// Waits for the end of what [`spawn`] started.
 #[track_caller]
-pub(super) fn finish(mut child: Child, input: &[u8], what: &str) -> Done {
+pub(super) fn finish(mut child: Child, input: &[u8], deadline: Duration, what: &str) -> Done {
     let (send, receive) = mpsc::channel();
     let mut pipes: [Box<dyn Read + Send>; 2] =
         [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -93,7 +100,7 @@ pub(super) fn finish(mut child: Child, input: &[u8], what: &str) -> Done {
         }
         let mut output = [Vec::new(), Vec::new()];
         for _ in 0..2 {
-            let Ok((index, bytes)) = receive.recv_timeout(DEADLINE) else {
+            let Ok((index, bytes)) = receive.recv_timeout(deadline) else {
                 let group = nix::unistd::Pid::from_raw(group);
                 let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
                 return None;
@@ -104,7 +111,7 @@ pub(super) fn finish(mut child: Child, input: &[u8], what: &str) -> Done {
     });
     let status = child.wait().unwrap();
     let Some([stdout, stderr]) = output else {
-        panic!("not at its end after {DEADLINE:?}: {what}");
+        panic!("not at its end after {deadline:?}: {what}");
     };
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Done { code, stdout, stderr }

@@ -4,7 +4,7 @@ use super::{
     command::{Done, finish, run, spawn},
     dir::Dir,
     programs::busybox,
-    wait::until,
+    wait::{DEADLINE, until},
 };
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::Pid};
 use serde_json::{Value, json};
@@ -194,7 +194,7 @@ impl Running<'_, '_> {
     /// Waits for its end; the code is its entrypoint's.
     #[track_caller]
     pub(crate) fn finish(self) -> Done {
-        finish(self.child, b"", &self.container.id)
+        finish(self.child, b"", DEADLINE, &self.container.id)
     }
 }
 

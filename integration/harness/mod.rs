@@ -9,7 +9,7 @@ mod podman;
 mod programs;
 mod wait;
 
-pub(crate) use command::{Done, run, run_with_input};
+pub(crate) use command::{Done, run, run_with_input, run_within};
 pub(crate) use container::Container;
 pub(crate) use dir::Dir;
 pub(crate) use exec::Exec;

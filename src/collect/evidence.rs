@@ -135,7 +135,9 @@ impl Context<'_> {
     }
 
     fn advice(&self, found: &detect::Finding) -> Vec<String> {
-        let parents: Vec<&[u8]> = self.lineage.iter().map(|ancestor| &*ancestor.path).collect();
+        // A shell is known by what it runs.
+        let name = |ancestor| script(ancestor).unwrap_or(&ancestor.path);
+        let parents: Vec<&[u8]> = self.lineage.iter().map(name).collect();
         let script = self.lineage.iter().find_map(script);
         let job = self.attached.job.as_ref().map(|job| job.id.as_bytes());
         let evidence = detect::Evidence { step: None, script, parents: &parents, job };

@@ -1,1 +1,4 @@
-int answer(void) { return 42; }
+int answer(void)
+{
+	return 42;
+}

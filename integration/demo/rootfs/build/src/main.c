@@ -1,1 +1,4 @@
-int main(void) { return answer(); }
+int main(void)
+{
+	return answer();
+}
