@@ -285,7 +285,13 @@ impl Detector {
             (Signal::Argv0, argv0),
         ];
         let names = if script { &names[..1] } else { &names[..] };
+        let mut last: &[u8] = b"/";
         for (signal, name) in names.iter().copied() {
+            // Usually all three are one name.
+            if base_name(name) == base_name(last) {
+                continue;
+            }
+            last = name;
             match self.programs.find(name) {
                 None => {}
                 Some(Found::MultiCall) => return self.applet(argv0, arguments, None),
