@@ -193,11 +193,9 @@ impl Detector {
                 explanation: Reading::default(),
             });
         }
-        if !judgement.findings.is_empty() {
-            let reading = collected.reading(exec.argv.0);
-            for finding in &mut judgement.findings {
-                finding.explanation.clone_from(&reading);
-            }
+        if let Some((last, others)) = judgement.findings.split_last_mut() {
+            last.explanation = collected.reading(exec.argv.0);
+            others.iter_mut().for_each(|finding| finding.explanation.clone_from(&last.explanation));
         }
         judgement
     }
