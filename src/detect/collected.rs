@@ -180,11 +180,13 @@ impl<'r> Collected<'r> {
         self.in_first = self.first.len() < FIRST;
         if !self.in_first {
             self.left_out += 1;
-            self.pending = None;
-            if place.is_none_or(|place| {
+            if self.pending.is_some() {
+                self.pending = None;
+            }
+            let never = place.is_none_or(|place| {
                 matches!(place.kind, Kind::Flag | Kind::Text | Kind::AccessList)
-            }) || self.marked.len() >= Reading::MOST - FIRST
-            {
+            });
+            if never || self.marked.len() >= Reading::MOST - FIRST {
                 return;
             }
         }

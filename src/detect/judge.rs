@@ -193,11 +193,9 @@ impl Detector {
                 explanation: Reading::default(),
             });
         }
-        if !judgement.findings.is_empty() {
-            let reading = collected.reading(exec.argv.0);
-            for finding in &mut judgement.findings {
-                finding.explanation.clone_from(&reading);
-            }
+        if let Some((last, others)) = judgement.findings.split_last_mut() {
+            last.explanation = collected.reading(exec.argv.0);
+            others.iter_mut().for_each(|finding| finding.explanation.clone_from(&last.explanation));
         }
         judgement
     }
@@ -285,7 +283,13 @@ impl Detector {
             (Signal::Argv0, argv0),
         ];
         let names = if script { &names[..1] } else { &names[..] };
+        let mut last: &[u8] = b"/";
         for (signal, name) in names.iter().copied() {
+            // Usually all three are one name.
+            if base_name(name) == base_name(last) {
+                continue;
+            }
+            last = name;
             match self.programs.find(name) {
                 None => {}
                 Some(Found::MultiCall) => return self.applet(argv0, arguments, None),

@@ -188,6 +188,7 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Options<'g, 'a, A> {
         }
     }
 
+    #[inline]
     fn letter(&mut self, cluster: Piece<'a>) -> Item<'g, 'a> {
         let name = cluster.to(1);
         let rule = cluster.bytes.first().and_then(|letter| self.grammar.short(*letter));
@@ -221,6 +222,8 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Iterator for Options<'g, 'a, A> {
                 self.only_operands = true;
                 Some(Item::End(piece))
             }
+            // By far the most options are one letter.
+            [b'-', _] => Some(self.letter(piece.from(1))),
             [b'-', b'-', ..] if self.grammar.long != Long::None => {
                 let whole = piece.from(2);
                 let (name, value) = match whole.split_once(b'=') {

@@ -24,8 +24,13 @@ pub(super) struct Programs {
 struct FirstBytes([bool; 256]);
 
 impl Default for FirstBytes {
+    /// What stands around names, and the packages of alternatives.
     fn default() -> Self {
-        FirstBytes([false; 256])
+        let mut first = [false; 256];
+        for byte in [b'-', b'.', b'm', b'b', b't', b'i', b'n'] {
+            first[usize::from(byte)] = true;
+        }
+        FirstBytes(first)
     }
 }
 
@@ -93,13 +98,12 @@ impl Programs {
 
     /// What a path or a name stands for.
     pub(super) fn find(&self, path: &[u8]) -> Option<Found<'_>> {
+        if !self.first.0[usize::from(*base_name(path).first()?)] {
+            return None;
+        }
         let name = plain_name(path);
-        let first = usize::from(*name.first()?);
         if MULTI_CALL.iter().any(|multi| is_multi_call(name, multi)) {
             return Some(Found::MultiCall);
-        }
-        if !self.first.0[first] {
-            return None;
         }
         if let Some(program) = self.names.get(name) {
             return Some(Found::Program(program));

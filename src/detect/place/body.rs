@@ -17,6 +17,22 @@ enum Key {
     Other,
 }
 
+/// What is known of the field that a value belongs to. Most values need no name.
+#[derive(Clone, Copy)]
+enum Field<'a> {
+    Named(&'a [u8]),
+    Known(Key),
+}
+
+impl Field<'_> {
+    fn key(self) -> Key {
+        match self {
+            Field::Named(name) => key(name),
+            Field::Known(key) => key,
+        }
+    }
+}
+
 const ADDRESS_WORDS: [&[u8]; 24] = [
     b"ip",
     b"ips",
@@ -185,30 +201,30 @@ pub(super) fn urls(reader: &mut Reader<'_>, piece: Piece<'_>) {
 pub(super) fn form(reader: &mut Reader<'_>, piece: Piece<'_>) {
     for field in piece.split(|byte| matches!(byte, b'&' | b'\n')) {
         match field.split_once(b'=') {
-            Some((name, content)) => encoded(reader, key(name.bytes), content),
-            None => encoded(reader, Key::Version, field),
+            Some((name, content)) => encoded(reader, Field::Named(name.bytes), content),
+            None => encoded(reader, Field::Known(Key::Version), field),
         }
     }
 }
 
 /// A percent-encoded value.
-fn encoded(reader: &mut Reader<'_>, key: Key, piece: Piece<'_>) {
+fn encoded(reader: &mut Reader<'_>, field: Field<'_>, piece: Piece<'_>) {
     if memchr::memchr(b'%', piece.bytes).is_none() {
-        return value(reader, key, piece);
+        return value(reader, field, piece);
     }
     if reader.afford(piece.bytes.len()) {
         let plain: Vec<u8> = percent_decode(piece.bytes).collect();
-        value(reader, key, piece.decoded(&plain));
+        value(reader, field, piece.decoded(&plain));
     }
 }
 
 /// A value: URLs in it, or addresses as the whole of it.
-fn value(reader: &mut Reader<'_>, key: Key, piece: Piece<'_>) {
+fn value(reader: &mut Reader<'_>, field: Field<'_>, piece: Piece<'_>) {
     let piece = piece.trim();
     if matches!(piece.bytes.first(), Some(b'{' | b'['))
         && memchr::memchr2(b'"', b'\'', piece.bytes).is_some()
     {
-        return json(reader, key, piece);
+        return json(reader, field.key(), piece);
     }
     if separator(piece.bytes).is_some() {
         return urls(reader, piece);
@@ -218,7 +234,7 @@ fn value(reader: &mut Reader<'_>, key: Key, piece: Piece<'_>) {
         .first()
         .is_some_and(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'['));
     // The longest list of addresses that is meant as one; more is a text.
-    if key == Key::Version || !begins || piece.bytes.len() > 4096 {
+    if !begins || piece.bytes.len() > 4096 || field.key() == Key::Version {
         return;
     }
     let mut items = piece.split(|byte| matches!(byte, b',' | b';')).map(Piece::trim);
@@ -257,11 +273,11 @@ fn address_of(piece: Piece<'_>) -> Option<Piece<'_>> {
 /// or of what follows `=` or the last `@`.
 pub(super) fn anything(reader: &mut Reader<'_>, piece: Piece<'_>) {
     let content = match (piece.bytes.first(), piece.split_once(b'=')) {
-        (_, Some((name, content))) => return value(reader, key(name.bytes), content),
+        (_, Some((name, content))) => return value(reader, Field::Named(name.bytes), content),
         (Some(_), None) => piece.rsplit_once(b'@').map_or(piece, |(_, host)| host),
         (None, None) => return,
     };
-    value(reader, Key::Address, content);
+    value(reader, Field::Known(Key::Address), content);
 }
 
 /// A request body. With `files`, `@name` means a file.
@@ -275,7 +291,7 @@ pub(super) fn data(reader: &mut Reader<'_>, piece: Piece<'_>, files: bool) {
         Some(b'{' | b'[' | b'"') => json(reader, Key::Other, text),
         Some(b'<') => xml(reader, text),
         Some(_) if memchr::memchr(b'=', text.bytes).is_some() => form(reader, text),
-        Some(_) => encoded(reader, Key::Other, text),
+        Some(_) => encoded(reader, Field::Known(Key::Other), text),
     }
 }
 
@@ -285,9 +301,9 @@ pub(super) fn encoded_field(reader: &mut Reader<'_>, piece: Piece<'_>) {
         return form(reader, piece.from(1));
     }
     match (piece.split_once(b'='), memchr::memchr(b'@', piece.bytes)) {
-        (Some((name, content)), _) => value(reader, key(name.bytes), content),
+        (Some((name, content)), _) => value(reader, Field::Named(name.bytes), content),
         (None, Some(_)) => reader.sink.note("the content of a file"),
-        (None, None) => value(reader, Key::Other, piece),
+        (None, None) => value(reader, Field::Known(Key::Other), piece),
     }
 }
 
@@ -305,7 +321,7 @@ pub(super) fn form_field(reader: &mut Reader<'_>, piece: Piece<'_>) {
         [b'{' | b'[', ..] => content,
         _ => content.split_once(b';').map_or(content, |(content, _)| content),
     };
-    value(reader, key(name.bytes), content);
+    value(reader, Field::Named(name.bytes), content);
 }
 
 /// `Name: value`.
@@ -427,7 +443,7 @@ fn string(reader: &mut Reader<'_>, key: Key, text: Piece<'_>) {
 fn plain_string(reader: &mut Reader<'_>, key: Key, text: Piece<'_>) {
     match text.bytes.first() {
         Some(b'{') => urls(reader, text),
-        _ => value(reader, key, text),
+        _ => value(reader, Field::Known(key), text),
     }
 }
 
@@ -461,7 +477,7 @@ fn xml(reader: &mut Reader<'_>, piece: Piece<'_>) {
         let Some((tag, text)) = element.split_once(b'>') else { continue };
         let name = tag.bytes.split(u8::is_ascii_whitespace).next().unwrap_or_default();
         if !text.bytes.is_empty() {
-            value(reader, key(name), text);
+            value(reader, Field::Named(name), text);
         }
         let mut rest = tag;
         while let Some((before, after)) = rest.split_once(b'=') {
@@ -471,7 +487,7 @@ fn xml(reader: &mut Reader<'_>, piece: Piece<'_>) {
             let name = before.bytes.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
             // A namespace is a name that looks like a URL.
             if !name.starts_with(b"xmlns") {
-                value(reader, key(name), inside.to(end));
+                value(reader, Field::Named(name), inside.to(end));
             }
             rest = inside.from(end + 1);
         }

@@ -183,21 +183,21 @@ fn network_file(reader: &mut Reader<'_>, word: Piece<'_>) {
 }
 
 fn is_keyword(word: &[u8]) -> bool {
-    const WORDS: [&[u8]; 12] = [
-        b"if",
-        b"then",
-        b"elif",
-        b"else",
-        b"while",
-        b"until",
-        b"do",
-        b"!",
-        b"{",
-        b"time",
-        b"coproc",
-        b"function",
-    ];
-    WORDS.contains(&word)
+    matches!(
+        word,
+        b"if"
+            | b"then"
+            | b"elif"
+            | b"else"
+            | b"while"
+            | b"until"
+            | b"do"
+            | b"!"
+            | b"{"
+            | b"time"
+            | b"coproc"
+            | b"function"
+    )
 }
 
 /// A word: literally in the text, or unquoted from it.

@@ -24,6 +24,9 @@ use super::tool::Programs;
 /// that runs ssh, and one more.
 const DEEPEST: usize = 4;
 
+/// The first operand, and the arguments that follow it.
+type Operands<'r, 'a, A> = (Piece<'a>, Options<'r, 'a, A>);
+
 /// Reads a command line.
 pub(super) struct Reader<'r> {
     pub(super) programs: &'r Programs,
@@ -113,23 +116,23 @@ impl<'r> Reader<'r> {
     }
 
     /// Reads the options only: the states that they set, the number of operands,
-    /// and from where these are to be read.
+    /// the first of these and what follows it.
     fn options<'a, A>(
         &mut self,
         grammar: &'r Grammar,
         mut options: Options<'r, 'a, A>,
-    ) -> (u32, usize, Option<Options<'r, 'a, A>>)
+    ) -> (u32, usize, Option<Operands<'r, 'a, A>>)
     where
         A: Iterator<Item = Piece<'a>> + Clone,
     {
         let (mut states, mut count, mut first) = (0, 0, None);
-        loop {
-            let before = (first.is_none()).then(|| options.clone());
-            let Some(item) = options.next() else { break };
+        while let Some(item) = options.next() {
             match item {
-                Item::Operand(_) => {
+                Item::Operand(piece) => {
                     count += 1;
-                    first = first.or(before);
+                    if first.is_none() {
+                        first = Some((piece, options.clone()));
+                    }
                     continue;
                 }
                 Item::Flag(_, Some(rule)) | Item::Value(_, rule, _) | Item::Rest(_, rule) => {
@@ -144,25 +147,27 @@ impl<'r> Reader<'r> {
         (states, count, first)
     }
 
-    /// Reads the operands only.
+    /// Reads the operands only, of which there are `count`.
     fn operands<'a, A>(
         &mut self,
         grammar: &'r Grammar,
         places: &'r [Place],
-        mut options: Options<'r, 'a, A>,
+        (first, mut options): Operands<'r, 'a, A>,
         count: usize,
     ) where
         A: Iterator<Item = Piece<'a>> + Clone,
     {
-        let mut index = 0;
-        while index < count
-            && let Some(item) = options.next()
-        {
-            if let Item::Operand(piece) = item {
-                index += 1;
-                if !self.operand(grammar, places, index - 1, piece, &options.args) {
-                    break;
-                }
+        let mut next = Some(first);
+        for index in 0..count {
+            let Some(piece) = next.take().or_else(|| {
+                options.by_ref().find_map(|item| {
+                    if let Item::Operand(piece) = item { Some(piece) } else { None }
+                })
+            }) else {
+                return;
+            };
+            if !self.operand(grammar, places, index, piece, &options.args) {
+                return;
             }
         }
     }
