@@ -15,7 +15,7 @@ use crate::{
         Bytes, Time,
         model::{Container, Producer},
     },
-    trace::{ProbeSet, ScopeKey, Setup},
+    trace::{ProbeSet, ScopeKey, Setup, TraceError},
 };
 use std::{io::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
 
@@ -196,13 +196,18 @@ impl Recording {
 }
 
 fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
-    let probes = ProbeSet::open_or_load(&Setup {
+    let setup = Setup {
         bpffs: &settings.bpffs,
         names: &|| Detector::builtin().tool_names().map(str::to_owned).collect(),
-    })?;
+    };
     let key = ScopeKey { cgroup: scope.id, depth: scope.depth, pid_namespace: scope.pid_namespace };
-    probes.register(&key, settings.ring_bytes)?;
-    Ok(())
+    let register = || ProbeSet::open_or_load(&setup)?.register(&key, settings.ring_bytes);
+    let registered = match register() {
+        // Once more, with one that is loaded anew.
+        Err(TraceError::Unloaded) => register(),
+        registered => registered,
+    };
+    Ok(registered.map(drop)?)
 }
 
 /// The run directory of a container that is starting; `None` when an earlier hook

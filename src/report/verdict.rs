@@ -25,7 +25,9 @@ impl Completeness {
     /// What is missing, a sentence each; empty when nothing is.
     pub fn shortcomings(&self) -> Vec<String> {
         let mut found = Vec::new();
-        if !self.attached_before_first_exec {
+        // Where nothing was seen at all, the reasons say why.
+        let nothing = self.last_sequence == 0 && !self.reasons.is_empty();
+        if !self.attached_before_first_exec && !nothing {
             found.push("recording began after the container's first exec".to_owned());
         }
         if self.lost > 0 {
@@ -39,6 +41,15 @@ impl Completeness {
                 self.last_sequence
             ));
         }
+        if self.lost_exits > 0 {
+            found.push(format!(
+                "the ends of {} could not be delivered by the kernel",
+                match self.lost_exits {
+                    1 => "1 process".to_owned(),
+                    count => format!("{count} processes"),
+                }
+            ));
+        }
         if self.truncated > 0 {
             found.push(format!(
                 "the arguments of {} were cut before judging",
@@ -48,7 +59,7 @@ impl Completeness {
         if self.unreadable > 0 {
             found.push(format!("the arguments of {} could not be read", execs(self.unreadable)));
         }
-        if !self.programs_attached {
+        if !self.programs_attached && !nothing {
             found.push("the kernel programs were not attached any more at the end".to_owned());
         }
         found.extend(self.reasons.iter().cloned());
@@ -83,7 +94,7 @@ mod tests {
         type Change = fn(&mut Completeness);
         let cases: [(Change, Verdict); 11] = [
             (|_| (), Verdict::Clean),
-            (|c| c.lost_exits = 3, Verdict::Clean),
+            (|c| c.lost_exits = 3, Verdict::Incomplete),
             (|c| (c.execs, c.last_sequence) = (0, 0), Verdict::Clean),
             (|c| c.attached_before_first_exec = false, Verdict::Incomplete),
             (|c| (c.lost, c.last_sequence) = (1, 13), Verdict::Incomplete),

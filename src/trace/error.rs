@@ -32,6 +32,9 @@ pub enum TraceError {
     /// The scope lies too deep in the cgroup tree.
     #[error("cgroup depth {0} is too deep: at most {max} is supported", max = super::MAX_DEPTH)]
     Depth(u32),
+    /// `unload` came between opening the probe set and using it.
+    #[error("the probe set was unloaded meanwhile")]
+    Unloaded,
     /// There is no such scope any more.
     #[error("cgroup id {0} is not traced: its scope has been released")]
     Unknown(u64),

@@ -105,8 +105,13 @@ impl ProbeSet {
         }
         let id = self.claim(key, ring_bytes)?;
         self.host.get().depths.fetch_or(1 << key.depth, Ordering::AcqRel);
-        self.insert_keys(key, id).inspect_err(|_| {
-            // The first error is what matters; `release` reports through `gc`.
+        let inserted = self.insert_keys(key, id).and_then(|()| {
+            // `unload` hides the pins before it looks for scopes: one of us sees the other.
+            let there = self.dir.join("scopes").exists();
+            there.then_some(()).ok_or(TraceError::Unloaded)
+        });
+        inserted.inspect_err(|_| {
+            // The first error is what matters; `gc` finds a slot that stays taken.
             let _ = self.release(id);
         })?;
         Ok(id)
@@ -379,12 +384,19 @@ pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
     let _lock = lock(bpffs)?;
     let entries = std::fs::read_dir(&root).map_err(|e| directory(&root, "read", &e))?;
     let mut removed = 0;
-    for entry in entries.flatten() {
-        let dir = entry.path();
-        if is_in_use(&dir) {
+    let hidden = root.join("unloading");
+    let mut dirs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    // What a killed unloader has left makes room for the others.
+    dirs.sort_by_key(|dir| *dir != hidden);
+    for dir in dirs {
+        // Out of sight first, so that no hook begins to use what is being removed; one
+        // that has begun is in `scopes`, and the pins come back.
+        std::fs::rename(&dir, &hidden).map_err(|e| directory(&dir, "rename", &e))?;
+        if is_in_use(&hidden) {
+            std::fs::rename(&hidden, &dir).map_err(|e| directory(&dir, "rename to", &e))?;
             continue;
         }
-        std::fs::remove_dir_all(&dir).map_err(|e| directory(&dir, "remove", &e))?;
+        std::fs::remove_dir_all(&hidden).map_err(|e| directory(&hidden, "remove", &e))?;
         removed += 1;
     }
     // Fails when something is left in it, and then rightly.
