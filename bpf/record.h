@@ -81,7 +81,7 @@ struct bw_exit {
 	__u32 pad;
 };
 
-/* One scope: written by the kernel side but for `state`, which is user space's. */
+/* One scope: written by the kernel side where nothing else is said. */
 struct bw_slot {
 	__u32 state;
 	__u32 pid_namespace; /* inode number, or 0 */
@@ -91,7 +91,8 @@ struct bw_slot {
 	__u64 exits;
 	__u64 lost_exits;
 	__u64 truncated;
-	__u64 urgent; /* execs of a listed tool: drain at once */
+	__u32 urgent; /* execs of a listed tool: drain at once */
+	__u32 owner;  /* whose scope it is, among several configurations; user space's */
 };
 
 /*

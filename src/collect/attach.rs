@@ -200,7 +200,12 @@ fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
         bpffs: &settings.bpffs,
         names: &|| Detector::builtin().tool_names().map(str::to_owned).collect(),
     };
-    let key = ScopeKey { cgroup: scope.id, depth: scope.depth, pid_namespace: scope.pid_namespace };
+    let key = ScopeKey {
+        cgroup: scope.id,
+        depth: scope.depth,
+        pid_namespace: scope.pid_namespace,
+        owner: super::owner(settings),
+    };
     let register = || ProbeSet::open_or_load(&setup)?.register(&key, settings.ring_bytes);
     let registered = match register() {
         // Once more, with one that is loaded anew.

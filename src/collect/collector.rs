@@ -16,7 +16,6 @@ use nix::sys::{
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
-    io::Write as _,
     os::fd::{AsFd, OwnedFd, RawFd},
     path::Path,
     process::{Child, Command, Stdio},
@@ -67,10 +66,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     let moved = cgroup::move_to_own();
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
-    held.run
-        .append(PID)?
-        .write_all(format!("{}\n", std::process::id()).as_bytes())
-        .map_err(|error| CollectError::io(&held.run.path().join(PID), "write", error))?;
+    held.run.remove(PID)?;
+    held.run.put_new(PID, format!("{}\n", std::process::id()).as_bytes())?;
 
     let probes = open_probes(settings)?;
     let slot = probes.slot_of(attachment.attached.container.cgroup_id);

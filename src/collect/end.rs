@@ -20,11 +20,18 @@ use crate::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::{fs, os::fd::AsFd as _, path::PathBuf};
+use std::{
+    fs,
+    os::fd::AsFd as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// How long a collector may take to finish before its work is taken over,
 /// milliseconds. It is real-time and only has to drain and sum up.
 const PATIENCE_MS: u16 = 10_000;
+/// How long to wait before trying a lock again that is held for a moment, milliseconds.
+const RETRY_MS: u16 = 5;
 
 /// How a container's collection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +39,6 @@ pub enum Ended {
     /// There was nothing (left) to end: its collector has written the report, or
     /// there never was one.
     Nothing,
-    /// Its collector was asked to, and somebody else has taken over meanwhile.
-    ByCollector,
     /// The caller wrote it, because there was no collector any more.
     TakenOver {
         /// The report's verdict.
@@ -48,15 +53,36 @@ pub enum Ended {
 /// # Errors
 /// When the report cannot be written, or the collector not be ended.
 pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError> {
-    // Twice: the second time after its collector has gone, one way or the other.
-    for _ in 0..2 {
+    let begun = Instant::now();
+    loop {
         match Lock::take(settings, id)? {
             Lock::Gone => return Ok(Ended::Nothing),
             Lock::Held(held) => return take_over(settings, held),
-            Lock::Busy(collector) => end_collector(collector, id)?,
+            Lock::Busy(holder) if is_collector(settings, id, holder)? => {
+                end_collector(holder, id)?;
+            }
+            // Another poststop, a sweep, or a collector that has not said yet that it is one.
+            Lock::Busy(_) => wait(RETRY_MS),
+        }
+        if begun.elapsed() > 3 * Duration::from_millis(PATIENCE_MS.into()) {
+            return Err(CollectError::Collector {
+                id: id.to_string(),
+                reason: "somebody else holds its lock and does not end".to_owned(),
+            });
         }
     }
-    Ok(Ended::ByCollector)
+}
+
+/// Whether the lock's holder is the container's collector: only that may be told to end.
+fn is_collector(settings: &Settings, id: &ContainerId, holder: Pid) -> Result<bool, CollectError> {
+    let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else { return Ok(false) };
+    let text = run.content(PID)?.unwrap_or_default();
+    Ok(text.trim_ascii() == holder.as_raw_nonzero().to_string().as_bytes())
+}
+
+fn wait(milliseconds: u16) {
+    // Nothing to poll: a pause that a signal may cut short.
+    let _ = poll(&mut [], PollTimeout::from(milliseconds));
 }
 
 /// Tells the collector to finish, and waits until it is gone.

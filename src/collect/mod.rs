@@ -52,3 +52,11 @@ pub fn containers_directory(settings: &Settings) -> PathBuf {
 fn warn(text: &dyn Display) {
     let _ = writeln!(anstream::stderr(), "buildwarden: warning: {text}");
 }
+
+/// Who a configuration is to the probe set, which all of a host share: its containers
+/// are the ones in its run directory. FNV-1a, 32 bits.
+fn owner(settings: &Settings) -> u32 {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = settings.run_dir.as_os_str().as_bytes();
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}

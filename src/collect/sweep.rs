@@ -90,21 +90,19 @@ fn sweep_container(
     Ok(())
 }
 
-/// Releases slots whose cgroup is gone and that no live container names. Another
-/// configuration may have containers of its own, so a cgroup that exists is left alone.
+/// Releases slots of ours whose cgroup is gone and that no live container names.
 fn release_stale(settings: &Settings, swept: &mut Swept) -> Result<(), CollectError> {
     let Some(probes) = ProbeSet::open(&settings.bpffs)? else { return Ok(()) };
     // Slots first: a hook writes its attachment before it takes a slot.
-    let mut slots: Vec<_> = probes.scopes().filter(|(_, cgroup)| *cgroup != 0).collect();
+    let mut slots: Vec<_> = probes.scopes_of(super::owner(settings)).collect();
     let mut used = cgroup::ids()?;
     used.extend(live(settings).iter().filter_map(|id| {
         let run = Directory::open(&settings.run_dir.join(id.as_str())).ok()??;
         Some(Attachment::read(&run).ok()??.attached.container.cgroup_id)
     }));
     slots.retain(|(_, cgroup)| !used.contains(cgroup));
-    for (slot, _) in slots {
-        probes.release(slot)?;
-        swept.released += 1;
+    for (slot, cgroup) in slots {
+        swept.released += usize::from(probes.release_if(slot, cgroup)?);
     }
     probes.reclaim(&settings.bpffs)?;
     Ok(())

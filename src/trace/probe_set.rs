@@ -30,6 +30,8 @@ pub struct ScopeKey {
     pub depth: u32,
     /// Inode number of the pid namespace, where the container has its own.
     pub pid_namespace: Option<u32>,
+    /// Whose it is: several configurations can share one probe set.
+    pub owner: u32,
 }
 
 /// How a probe set is set up, from the configuration.
@@ -134,11 +136,7 @@ impl ProbeSet {
 
     /// The slot that records the scope of `cgroup`.
     pub fn slot_of(&self, cgroup: u64) -> Option<SlotId> {
-        SlotTable::ids().find(|id| {
-            let slot = self.slots.get(*id);
-            slot.state.load(Ordering::Acquire) == TAKEN
-                && slot.cgroup.load(Ordering::Acquire) == cgroup
-        })
+        self.taken().find(|(_, taken)| *taken == cgroup).map(|(id, _)| id)
     }
 
     /// Takes back the slots that a killed filler of the pool has left.
@@ -148,12 +146,18 @@ impl ProbeSet {
     pub fn reclaim(&self, bpffs: &Path) -> Result<(), TraceError> {
         // No filler is at work while this is held.
         let _lock = lock(bpffs)?;
-        self.scopes().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
+        self.taken().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
     }
 
-    /// Every scope that is recorded: its slot and its cgroup id (0 while a ring is
-    /// made for the pool).
-    pub fn scopes(&self) -> impl Iterator<Item = (SlotId, u64)> {
+    /// The scopes that `owner` registered: their slots and cgroup ids.
+    pub fn scopes_of(&self, owner: u32) -> impl Iterator<Item = (SlotId, u64)> {
+        self.taken().filter(move |(id, cgroup)| {
+            *cgroup != 0 && self.slots.get(*id).owner.load(Ordering::Acquire) == owner
+        })
+    }
+
+    /// Every slot that is taken, with its cgroup id, or 0 while a ring is made for the pool.
+    fn taken(&self) -> impl Iterator<Item = (SlotId, u64)> {
         SlotTable::ids().filter_map(|id| {
             let slot = self.slots.get(id);
             (slot.state.load(Ordering::Acquire) == TAKEN)
@@ -173,6 +177,7 @@ impl ProbeSet {
         let slot = self.slots.get(id);
         slot.cgroup.store(key.cgroup, Ordering::Release);
         slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
+        slot.owner.store(key.owner, Ordering::Release);
         if vacant {
             self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
         }
@@ -232,6 +237,19 @@ impl ProbeSet {
         unregistered.and(rings).and(numbers)?;
         self.vacate(id);
         Ok(())
+    }
+
+    /// Releases a slot if it still is the one of `cgroup`: since it was looked at, its
+    /// owner may have released it, and another scope have taken it.
+    ///
+    /// # Errors
+    /// As [`ProbeSet::release`].
+    pub fn release_if(&self, id: SlotId, cgroup: u64) -> Result<bool, TraceError> {
+        let is_same = self.slots.get(id).cgroup.load(Ordering::Acquire) == cgroup;
+        if is_same {
+            self.release(id)?;
+        }
+        Ok(is_same)
     }
 
     /// Stops the recording of a slot's scope; its ring can still be drained.

@@ -42,7 +42,8 @@ pub(super) struct Slot {
     pub(super) exits: AtomicU64,
     pub(super) lost_exits: AtomicU64,
     pub(super) truncated: AtomicU64,
-    pub(super) urgent: AtomicU64,
+    pub(super) urgent: AtomicU32,
+    pub(super) owner: AtomicU32,
 }
 
 impl Slot {
@@ -61,10 +62,11 @@ impl Slot {
             &self.exits,
             &self.lost_exits,
             &self.truncated,
-            &self.urgent,
         ] {
             counter.store(0, Ordering::Relaxed);
         }
+        self.urgent.store(0, Ordering::Relaxed);
+        self.owner.store(0, Ordering::Relaxed);
     }
 }
 
@@ -82,7 +84,7 @@ pub struct Counters {
     /// Execs whose argv was cut.
     pub truncated: u64,
     /// Execs of listed tools: when this changes, draining must not wait.
-    pub urgent: u64,
+    pub urgent: u32,
 }
 
 /// All slots, or the page that holds one.
@@ -131,7 +133,7 @@ impl SlotTable {
             exits: read(&slot.exits),
             lost_exits: read(&slot.lost_exits),
             truncated: read(&slot.truncated),
-            urgent: read(&slot.urgent),
+            urgent: slot.urgent.load(Ordering::Acquire),
         }
     }
 }
@@ -206,6 +208,7 @@ mod tests {
                 ("lost_exits", offset_of!(Slot, lost_exits)),
                 ("truncated", offset_of!(Slot, truncated)),
                 ("urgent", offset_of!(Slot, urgent)),
+                ("owner", offset_of!(Slot, owner)),
             ],
         );
         check(
