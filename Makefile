@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test install clean
+.PHONY: build demo test bench-detect fuzz install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -23,6 +23,20 @@ demo:
 test:
 	@integration/setup
 	@integration/test
+
+# What judging one exec costs; needs no root.
+bench-detect:
+	$(CARGO) bench --locked --bench detect
+
+# Coverage-guided, on the stable toolchain; `make test` runs the seeds and mutations of them.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	mkdir -p fuzz/corpus/exec fuzz/corpus/recipe
+	cd fuzz && for target in exec recipe; do \
+	  $(CARGO) fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 || exit 1; \
+	done
 
 # The hooks name the binary by its absolute path.
 install: build
