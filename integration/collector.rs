@@ -1,0 +1,56 @@
+//! What the collector is while it collects.
+
+use crate::harness::{Container, Dir, until};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A file of a process in /proc.
+fn proc_file(pid: nix::unistd::Pid, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/{name}"))
+}
+
+#[test]
+fn root_the_collector_has_no_privileges_and_inherits_nothing() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "watched").script("echo >/sync/ready; read _ </sync/go");
+    let mut running = container.start();
+    running.ready();
+    let collector = dir.collector("watched");
+
+    // It gives them up once it has opened what it needs.
+    until("a collector without capabilities", || {
+        let status = fs::read_to_string(proc_file(collector, "status")).ok()?;
+        let field = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name));
+            value.map(str::trim).unwrap_or_default().to_owned()
+        };
+        let none = "0".repeat(16);
+        let kept = ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].map(field);
+        (kept.iter().all(|set| *set == none) && field("NoNewPrivs:") == "1").then_some(())
+    });
+    let cgroup = fs::read_to_string(proc_file(collector, "cgroup")).unwrap();
+    assert!(cgroup.lines().any(|line| line == "0::/buildwarden"), "{cgroup}");
+
+    // The thread that refills the pool has the lock of the pins open for a moment.
+    until("no descriptor but its own", || {
+        let descriptors = fs::read_dir(proc_file(collector, "fd")).ok()?;
+        let mut strange = descriptors.flatten().filter(|entry| !is_own(&dir, &entry.path()));
+        strange.next().is_none().then_some(())
+    });
+    running.go();
+    running.finish().expect_code(0);
+}
+
+/// Whether a descriptor in /proc leads to what a collector opens.
+fn is_own(dir: &Dir, descriptor: &Path) -> bool {
+    let target = fs::read_link(descriptor).unwrap_or_default();
+    let name = target.to_string_lossy();
+    if ["0", "1", "2"].iter().any(|standard| descriptor.ends_with(standard)) {
+        return name == "/dev/null";
+    }
+    [dir.run(), dir.state()].iter().any(|ours| target.starts_with(ours))
+        || name.starts_with("anon_inode:")
+        || name.ends_with("/cgroup.events")
+}
