@@ -3,6 +3,7 @@
 use super::finding::Signal;
 use super::grammar::{Grammar, Standing};
 use crate::event::base_name;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ const MULTI_CALL: [&[u8]; 2] = [b"busybox", b"toybox"];
 /// Every program that has a grammar, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Programs {
-    names: HashMap<Box<[u8]>, Arc<Program>>,
+    names: HashMap<Box<[u8]>, Arc<Program>, RandomState>,
     /// Beginnings of names, for programs whose names carry versions and architectures.
     prefixes: Vec<(Box<[u8]>, Arc<Program>)>,
-    applets: HashMap<Box<[u8]>, Arc<Program>>,
+    applets: HashMap<Box<[u8]>, Arc<Program>, RandomState>,
     /// Whether any name begins with a byte: most execs are decided here.
     first: FirstBytes,
 }
