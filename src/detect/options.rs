@@ -179,7 +179,7 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Options<'g, 'a, A> {
     }
 
     /// An option with its rule and what is attached to it.
-    #[inline]
+    #[inline(always)]
     fn option(
         &mut self,
         name: Piece<'a>,
@@ -222,7 +222,9 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Options<'g, 'a, A> {
 impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Iterator for Options<'g, 'a, A> {
     type Item = Item<'g, 'a>;
 
-    #[inline]
+    // An item is large: inside the loop that asks for it, it need not be built to
+    // be taken apart.
+    #[inline(always)]
     fn next(&mut self) -> Option<Item<'g, 'a>> {
         if let Some(cluster) = self.cluster.take() {
             return Some(self.letter(cluster));
