@@ -268,3 +268,23 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Iterator for Options<'g, 'a, A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_wherever_it_stands() {
+        // 1 and 128 are what borrows and high bits could mistake for a zero.
+        for filler in [1, b'a', 0x80, 0xff] {
+            for length in 0..40 {
+                let mut bytes = vec![filler; length];
+                assert_eq!(nul(&bytes), None, "{bytes:?}");
+                for at in (0..length).rev() {
+                    bytes[at] = 0;
+                    assert_eq!(nul(&bytes), Some(at), "{bytes:?}");
+                }
+            }
+        }
+    }
+}

@@ -118,10 +118,11 @@ impl Programs {
 
     /// What a path or a name stands for.
     pub(super) fn find(&self, path: &[u8]) -> Option<Found<'_>> {
-        if !self.first.may_hold(base_name(path)) {
+        let name = base_name(path);
+        if !self.first.may_hold(name) {
             return None;
         }
-        let name = plain_name(path);
+        let name = plain(name);
         let stem = self.stems.may_hold(name);
         if stem && MULTI_CALL.iter().any(|multi| is_multi_call(name, multi)) {
             return Some(Found::MultiCall);
@@ -165,8 +166,12 @@ fn is_multi_call(name: &[u8], multi: &[u8]) -> bool {
 
 /// The name of a program without what shells, wrappers and the kernel put around it.
 pub(super) fn plain_name(path: &[u8]) -> &[u8] {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let name = base_name(path);
+    plain(base_name(path))
+}
+
+/// The same for a base name.
+fn plain(name: &[u8]) -> &[u8] {
+    let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
     // A login shell's dash, a file that only lives in memory, a wrapped program of Nix.
     let name = name.strip_prefix(b"-").unwrap_or(name);
     let name = name.strip_prefix(b"memfd:").unwrap_or(name);
