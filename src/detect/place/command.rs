@@ -9,13 +9,9 @@ use crate::event::base_name;
 
 /// Whether a word sets a variable: `NAME=value`.
 pub(super) fn is_assignment(word: &[u8]) -> bool {
-    match memchr::memchr(b'=', word) {
-        Some(at) if at > 0 => {
-            word[..at].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-                && !word[0].is_ascii_digit()
-        }
-        _ => false,
-    }
+    let name = word.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+    word.first().is_some_and(|first| !matches!(first, b'=' | b'0'..=b'9'))
+        && word.get(name.count()) == Some(&b'=')
 }
 
 /// A program and its arguments. An address in it is in the nested command.
