@@ -19,8 +19,8 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Engines write some ten KiB; with a long environment some more.
-    const MAX: u64 = 64 << 20;
+    /// The longest config.json that is read. Engines write some ten KiB; with a long environment some more.
+    pub const MAX: u64 = 64 << 20;
 
     /// Reads `config.json` in the bundle `directory`.
     ///

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod error;
+mod hooks;
 mod id;
 mod identity;
 mod state;
@@ -10,6 +11,7 @@ mod storage;
 
 pub use bundle::Bundle;
 pub use error::OciError;
+pub use hooks::{Configuration, Hooks};
 pub use id::ContainerId;
 pub use identity::{Identity, job_from_environment};
 pub use state::State;
