@@ -3,14 +3,14 @@
 use super::RuntimeError;
 use crate::{
     config::{ConfigError, Runtimes},
-    host::{self, Executable},
+    host,
 };
 use std::{
     ffi::OsStr,
     fmt,
-    fs::File,
+    fs::{self, File},
     io::Read as _,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -76,26 +76,26 @@ pub(super) fn find(
 /// Whether executing `path` would come here again, and again: it is a link to this
 /// file, a copy of it, or a script that starts it.
 fn leads_back(path: &Path) -> bool {
-    if host::executable(path) == (Executable::Yes { this_one: true }) {
-        return true;
-    }
-    let length = |path: &Path| path.metadata().map(|metadata| metadata.len());
+    let (Ok(other), Ok(this)) = (fs::metadata(path), fs::metadata("/proc/self/exe")) else {
+        return false;
+    };
+    let same = (other.dev(), other.ino()) == (this.dev(), this.ino());
     // Another program of our length to the byte would be a strange coincidence.
-    let copy =
-        length(path).is_ok_and(|len| length("/proc/self/exe".as_ref()).is_ok_and(|own| own == len));
-    copy || is_script_of_ours(path)
+    same || other.len() == this.len() || is_script_of_ours(path)
 }
 
+/// Reads once: who starts this from a script says so near its beginning.
 fn is_script_of_ours(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head));
-    read.is_ok() && head.starts_with(b"#!") && memchr::memmem::find(&head, b"buildwarden").is_some()
+    let mut head = [0; 4096];
+    let read = File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let head = &head[..read];
+    head.starts_with(b"#!") && memchr::memmem::find(head, b"buildwarden").is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn the_name_says_which_runtime() {
