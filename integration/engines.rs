@@ -1,6 +1,7 @@
 //! podman, and the builds it does.
 
 use crate::harness::{Dir, Podman};
+use buildwarden::report::Bytes;
 
 #[test]
 fn root_podman_run_and_exec_are_seen() {
@@ -58,6 +59,13 @@ fn root_podman_build_has_a_report_for_each_run() {
     for run in &runs {
         let report = dir.report(run);
         assert_eq!(report.completeness.reasons, [""; 0], "{run}");
+        let step = report.container.step.as_ref().unwrap();
+        assert_eq!(step.command[..2], [Bytes::from("/bin/sh"), Bytes::from("-c")], "{run}");
+        let found = report.findings.iter().all(|f| {
+            let address = f.addresses[0].address.as_bytes();
+            step.command[2].windows(address.len()).any(|part| part == address)
+        });
+        assert!(found, "{run}: {step:?}");
         addresses.push(report.findings.iter().map(|f| f.addresses[0].address.clone()).collect());
     }
     addresses.sort();

@@ -3,6 +3,8 @@
 
 mod argv;
 mod collector;
+mod containerd;
+mod docker;
 mod engines;
 mod evidence;
 mod harness;
@@ -11,4 +13,5 @@ mod host;
 mod kernel;
 mod lifecycle;
 mod scope;
+mod shim;
 mod tool;

@@ -18,6 +18,7 @@ pub mod host;
 pub mod oci;
 pub mod redact;
 pub mod report;
+pub mod runtime;
 pub mod store;
 #[allow(unsafe_code)]
 pub mod trace;

@@ -119,6 +119,12 @@ impl<'a> Container<'a> {
         command
     }
 
+    /// Writes its config.json, as an engine does before each start.
+    pub(crate) fn write_config(&self) {
+        let json = serde_json::to_vec_pretty(&self.spec).unwrap();
+        fs::write(self.bundle().join("config.json"), json).unwrap();
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub(crate) fn run(&self) -> Done {
@@ -127,8 +133,7 @@ impl<'a> Container<'a> {
 
     /// Starts it; [`Running::finish`] waits for its end.
     pub(crate) fn start(&self) -> Running<'_, 'a> {
-        let json = serde_json::to_vec_pretty(&self.spec).unwrap();
-        fs::write(self.bundle().join("config.json"), json).unwrap();
+        self.write_config();
         let bundle = self.bundle();
         let child = spawn(self.runc(&["run", "--bundle"]).arg(bundle).arg(&self.id));
         Running { container: self, child }

@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use std::{
     ffi::OsStr,
     fs, io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -79,6 +80,18 @@ impl Dir {
         let mut command = Command::new(env!("CARGO_BIN_EXE_buildwarden"));
         command.args(args).env("BUILDWARDEN_CONFIG", self.config()).current_dir(self.temp.path());
         command
+    }
+
+    /// This build's binary under another name; each name in a directory of its own, to
+    /// go before PATH.
+    pub(crate) fn shim(&self, name: &str) -> PathBuf {
+        let directory = self.path("shims").join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let shim = directory.join(name);
+        if !shim.exists() {
+            symlink(env!("CARGO_BIN_EXE_buildwarden"), &shim).unwrap();
+        }
+        shim
     }
 
     /// Writes a hooks directory for podman with this package's hooks, this

@@ -1,10 +1,14 @@
 //! What the tests stand on: an owned directory with a configuration of its own,
-//! commands with a deadline, and containers in runc and podman.
+//! commands with a deadline, and containers in runc, podman and
+//! Docker.
 
+mod cgroups;
 mod command;
 mod container;
 mod dir;
+mod docker;
 mod exec;
+mod image;
 mod podman;
 mod programs;
 mod wait;
@@ -12,7 +16,9 @@ mod wait;
 pub(crate) use command::{Done, run, run_with_input, run_within};
 pub(crate) use container::Container;
 pub(crate) use dir::Dir;
+pub(crate) use docker::{Docker, runc};
 pub(crate) use exec::Exec;
+pub(crate) use image::rootfs;
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};
 pub(crate) use wait::until;

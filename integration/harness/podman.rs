@@ -1,13 +1,13 @@
 //! podman with storage of its own.
 
 use super::{
+    cgroups,
     command::{Done, run},
     dir::Dir,
-    programs::busybox,
+    image,
 };
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -23,16 +23,7 @@ impl<'a> Podman<'a> {
     pub(crate) fn new(dir: &'a Dir) -> Podman<'a> {
         let hooks = dir.hooks_d(&["buildwarden-createRuntime.json", "buildwarden-poststop.json"]);
         let podman = Podman { dir, hooks };
-        let root = dir.path("image");
-        for name in ["bin", "tmp"] {
-            fs::create_dir_all(root.join(name)).unwrap();
-        }
-        fs::copy(busybox(), root.join("bin/busybox")).unwrap();
-        for applet in ["sh", "cat", "ls", "nc", "sleep", "true", "wget"] {
-            symlink("busybox", root.join("bin").join(applet)).unwrap();
-        }
-        let tar = dir.path("image.tar");
-        run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&tar).arg(".")).expect_code(0);
+        let tar = image::tar(dir);
         run(podman.command().arg("import").arg(tar).arg("img:1")).expect_code(0);
         podman
     }
@@ -87,23 +78,6 @@ impl<'a> Podman<'a> {
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
         run(self.command().args(["rm", "--all", "--force", "--time", "0"]));
-        for mount in cgroup_mounts() {
-            // Not there when nothing ran.
-            let parent = mount.join(self.dir.name());
-            let _ = fs::remove_dir(parent.join("conmon"));
-            let _ = fs::remove_dir(parent);
-        }
+        cgroups::remove(self.dir.name());
     }
-}
-
-/// Where cgroup hierarchies are mounted, of either version.
-fn cgroup_mounts() -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mut found = Vec::new();
-    for line in mounts.lines() {
-        if let [_, path, "cgroup" | "cgroup2", ..] = line.split(' ').collect::<Vec<_>>()[..] {
-            found.push(PathBuf::from(path));
-        }
-    }
-    found
 }

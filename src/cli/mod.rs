@@ -13,6 +13,7 @@ mod manual;
 mod recipe;
 mod report;
 mod run;
+mod runtime;
 mod terminal;
 mod watch;
 
@@ -37,6 +38,7 @@ enum Verb {
     Hook(hook::Args),
     Collect(collect::Args),
     Run(run::Args),
+    Runtime(runtime::Args),
     Check(check::Args),
     Recipe(recipe::Args),
     List(list::Args),
@@ -50,12 +52,26 @@ enum Verb {
 
 /// Runs the program: `argv` to an exit code. Never panics on a broken pipe.
 pub fn main() -> ExitCode {
+    // Before clap: a runtime's arguments are not ours to read.
+    let result = runtime::by_name(&mut std::env::args_os()).unwrap_or_else(by_verb);
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if terminal::is_unread(&error) => Exit::Unread.into(),
+        Err(error) => {
+            terminal::say(&format!("{error:#}"));
+            Exit::Failure.into()
+        }
+    }
+}
+
+fn by_verb() -> anyhow::Result<Exit> {
     let Cli { config, verb } = Cli::parse();
     let config = config.as_deref();
-    let result: anyhow::Result<Exit> = match verb {
+    match verb {
         Verb::Hook(args) => hook::run(args, config),
         Verb::Collect(args) => collect::run(args, config),
         Verb::Run(args) => run::run(args, config),
+        Verb::Runtime(args) => runtime::run(args, config),
         Verb::Check(args) => check::run(args, config),
         Verb::Recipe(args) => recipe::run(args),
         Verb::List(args) => list::run(args, config),
@@ -65,13 +81,5 @@ pub fn main() -> ExitCode {
         Verb::Gc(args) => gc::run(args, config),
         Verb::Man(args) => manual::man(args),
         Verb::Completions(args) => manual::completions(args),
-    };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) if terminal::is_unread(&error) => Exit::Unread.into(),
-        Err(error) => {
-            terminal::say(&format!("{error:#}"));
-            Exit::Failure.into()
-        }
     }
 }

@@ -275,6 +275,8 @@ fn attachment(settings: &Settings, target: &Target, directory: String, run: u32)
                     .unwrap_or_default(),
                 cgroup_id: scope.map_or(0, |scope| scope.id),
                 annotations: target.annotations.clone(),
+                // The collector reads it: secrets are to be taken out first.
+                step: None,
             },
             job: identity.job.clone(),
             stage: target.stage.as_str().to_owned(),

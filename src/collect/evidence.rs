@@ -1,6 +1,6 @@
 //! From a judgement to a finding as the log and the report have it.
 
-use super::{CollectError, directory::Directory};
+use super::{CollectError, directory::Directory, step};
 use crate::{
     annotation::Attached,
     config::Settings,
@@ -148,7 +148,8 @@ impl Context<'_> {
         let parents: Vec<&[u8]> = self.lineage.iter().map(name).collect();
         let script = self.lineage.iter().find_map(script);
         let job = self.attached.job.as_ref().map(|job| job.id.as_bytes());
-        let evidence = detect::Evidence { step: None, script, parents: &parents, job };
+        let step = self.attached.container.step.as_ref().map(step::in_words);
+        let evidence = detect::Evidence { step: step.as_deref(), script, parents: &parents, job };
         self.detector.advice(found, &evidence)
     }
 

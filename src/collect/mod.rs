@@ -19,6 +19,7 @@ mod lock;
 mod processes;
 mod run;
 mod session;
+mod step;
 mod sweep;
 
 pub use attach::{Attached, Stage, Target, attach};

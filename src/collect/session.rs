@@ -2,7 +2,7 @@
 
 use super::{
     CollectError, attachment::Attachment, clock, collector::path_of, directory::Directory,
-    evidence, file, processes::Processes,
+    evidence, file, processes::Processes, step,
 };
 use crate::{
     annotation::{Entry, Gap, Line, Log, Tail},
@@ -87,15 +87,16 @@ impl Session {
             failures.push(format!("configured recipes or policy: {error}"));
             Detector::builtin()
         });
+        let redactor = redactor.map(|salt| Redactor::new(&salt));
         let mut attachment = attachment;
-        name(&mut attachment.attached.container);
+        describe(&mut attachment.attached.container, redactor.as_ref());
         let mut session = Session {
             events: directory.append(file::EXECS)?,
             attachment,
             directory,
             log,
             detector,
-            redactor: redactor.map(|salt| Redactor::new(&salt)),
+            redactor,
             pending: Vec::new(),
             processes: Processes::default(),
             sequence: 0,
@@ -398,8 +399,9 @@ impl Session {
     }
 }
 
-/// Fills in what the engine knows beside the bundle; too slow for the hook.
-fn name(container: &mut model::Container) {
+/// Fills in what bundle and engine tell and is too slow for the hook.
+fn describe(container: &mut model::Container, redactor: Option<&Redactor>) {
+    container.step = step::read(container, redactor);
     if container.engine.as_deref() == Some("podman")
         && let Some(bundle) = &container.bundle
     {

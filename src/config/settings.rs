@@ -50,6 +50,17 @@ pub struct Honour {
     pub on_error: bool,
 }
 
+/// Where the runtimes are that the shim wraps; searched for where it is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Runtimes {
+    /// runc.
+    pub runc: Option<PathBuf>,
+    /// crun.
+    pub crun: Option<PathBuf>,
+    /// youki.
+    pub youki: Option<PathBuf>,
+}
+
 /// Everything an administrator can decide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -69,6 +80,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where the BPF file system is mounted.
     pub bpffs: PathBuf,
+    /// Where the runtimes are that the shim wraps.
+    pub runtimes: Runtimes,
     /// The annotations that are listened to.
     pub honour: Honour,
     /// Whether secrets are taken out of arguments after judging.

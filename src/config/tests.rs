@@ -30,6 +30,7 @@ fn uncommented() -> String {
 fn what_is_commented_out_could_be_switched_on() {
     let settings = parse(&uncommented()).expect("well-formed");
     assert_eq!(settings.group.as_deref(), Some("ci"));
+    assert_eq!(settings.runtimes.runc, Some(PathBuf::from("/usr/sbin/runc")));
     assert_ne!(settings.policy, Settings::default().policy);
 }
 
@@ -49,7 +50,16 @@ fn the_documented_file_mentions_every_key() {
         let lines = lines.skip(usize::from(!header.is_empty()));
         lines.take_while(|line| !line.starts_with('[')).collect::<Vec<_>>()
     };
-    let headers = ["", "[trace]", "[ring]", "[directories]", "[annotations]", "[keep]", "[policy]"];
+    let headers = [
+        "",
+        "[trace]",
+        "[ring]",
+        "[directories]",
+        "[runtime]",
+        "[annotations]",
+        "[keep]",
+        "[policy]",
+    ];
     for header in headers.into_iter().chain(["[[policy.allow]]", "[[policy.tool]]"]) {
         let section = section(header);
         let table = header.trim_matches(['[', ']']);
@@ -85,6 +95,7 @@ fn a_value_is_taken() {
     check("ring.size = '64 MiB'", |s| s.ring_bytes = 64 << 20);
     check("ring.pool = 0", |s| s.pool = 0);
     check("directories.run = '/a/b/'", |s| s.run_dir = PathBuf::from("/a/b"));
+    check("runtime.crun = '/opt/crun'", |s| s.runtimes.crun = Some(PathBuf::from("/opt/crun")));
     check("[annotations]\non-error = 'ignore'", |s| s.honour.on_error = false);
     check("[annotations]\ntrace = 'ignore'\njob = 'ignore'", |s| {
         s.honour.trace = false;
@@ -101,7 +112,7 @@ fn a_mistake_is_told_with_its_line() {
     let cases = [
         (
             "\n\n[rnig]\nsize = 1",
-            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `annotations`, `keep` or `policy`",
+            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `runtime`, `annotations`, `keep` or `policy`",
         ),
         (
             "[ring]\nsize = '1MiB'\npools = 3",

@@ -1,7 +1,7 @@
 //! The file as it is written: one type a table, every key optional.
 
 use super::error::{ParseError, Problem};
-use super::settings::{Honour, OnError, Settings, When};
+use super::settings::{Honour, OnError, Runtimes, Settings, When};
 use super::value::{AbsolutePath, GroupName, Pool, RingSize};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ pub(super) struct Written {
     trace: Trace,
     ring: Ring,
     directories: Directories,
+    runtime: Runtime,
     annotations: Annotations,
     keep: Keep,
     policy: PolicyFile,
@@ -42,6 +43,14 @@ struct Directories {
     run: AbsolutePath,
     state: AbsolutePath,
     bpffs: AbsolutePath,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Runtime {
+    runc: Option<AbsolutePath>,
+    crun: Option<AbsolutePath>,
+    youki: Option<AbsolutePath>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +85,7 @@ impl Default for Written {
             trace: Trace::default(),
             ring: Ring::default(),
             directories: Directories::default(),
+            runtime: Runtime::default(),
             annotations: Annotations::default(),
             keep: Keep::default(),
             policy: PolicyFile::default(),
@@ -137,6 +147,11 @@ impl Written {
             run_dir: self.directories.run.0,
             state_dir: self.directories.state.0,
             bpffs: self.directories.bpffs.0,
+            runtimes: Runtimes {
+                runc: self.runtime.runc.map(|path| path.0),
+                crun: self.runtime.crun.map(|path| path.0),
+                youki: self.runtime.youki.map(|path| path.0),
+            },
             honour: Honour {
                 trace: honours(self.annotations.trace),
                 job: honours(self.annotations.job),

@@ -26,7 +26,7 @@ pub use hooks_d::{HOOKS_DIRS, Hook, HookFile, HooksDir, hooks_dir};
 pub use kernel::Kernel;
 pub use mounts::{Mount, mounts};
 pub use place::Place;
-pub use program::{Program, find_program, programs};
+pub use program::{Program, find_program, find_program_where, programs};
 pub use user_namespace::in_initial_user_namespace;
 
 use std::path::PathBuf;

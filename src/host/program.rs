@@ -52,13 +52,18 @@ pub fn programs() -> Vec<Program> {
 
 /// The first executable file called `name` in PATH or where programs usually lie.
 pub fn find_program(name: &str) -> Option<PathBuf> {
+    find_program_where(name, |_| true)
+}
+
+/// The same, of those that `wanted` holds for.
+pub fn find_program_where(name: &str, wanted: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(USUAL.iter().map(PathBuf::from))
         // A relative entry of PATH would make root run what lies around.
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(name))
-        .find(|file| matches!(executable(file), Executable::Yes { .. }))
+        .find(|file| matches!(executable(file), Executable::Yes { .. }) && wanted(file))
 }
 
 fn version(path: &Path) -> Result<String, String> {

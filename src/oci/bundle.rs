@@ -16,11 +16,12 @@ pub struct Bundle {
     environment: Vec<String>,
     arguments: Vec<String>,
     hostname: Option<String>,
+    cgroups_path: Option<String>,
 }
 
 impl Bundle {
-    /// Engines write some ten KiB; with a long environment some more.
-    const MAX: u64 = 64 << 20;
+    /// The longest config.json that is read. Engines write some ten KiB; with a long environment some more.
+    pub const MAX: u64 = 64 << 20;
 
     /// Reads `config.json` in the bundle `directory`.
     ///
@@ -49,6 +50,10 @@ impl Bundle {
             environment: process.and_then(|p| p.env().clone()).unwrap_or_default(),
             arguments: process.and_then(|p| p.args().clone()).unwrap_or_default(),
             hostname: spec.hostname().clone(),
+            cgroups_path: spec
+                .linux()
+                .as_ref()
+                .and_then(|linux| linux.cgroups_path().as_ref()?.to_str().map(str::to_owned)),
         }
     }
 
@@ -75,6 +80,11 @@ impl Bundle {
     /// The container's host name.
     pub fn hostname(&self) -> Option<&str> {
         self.hostname.as_deref()
+    }
+
+    /// Where its cgroup is to be: a path, or systemd's `slice:prefix:name`.
+    pub fn cgroups_path(&self) -> Option<&str> {
+        self.cgroups_path.as_deref()
     }
 
     /// Whether the container only holds a pod's namespaces: it runs `pause` and

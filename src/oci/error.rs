@@ -33,6 +33,9 @@ pub enum OciError {
         /// The container.
         id: String,
     },
+    /// The content of a config.json is not what it should be.
+    #[error("not an OCI configuration: {0}")]
+    Configuration(String),
     /// config.json could not be read.
     #[error("{path}: {reason}")]
     Bundle {

@@ -2,7 +2,7 @@
 //!
 //! All of it is the engine's or the build's word, and none of it is ever a path.
 
-use super::{Bundle, ContainerId, annotation};
+use super::{Bundle, ContainerId, annotation, build::build_of};
 use crate::report::model::Job;
 use std::path::Path;
 
@@ -58,11 +58,14 @@ impl Identity {
             .filter(|job| honour_job && !job.is_empty())
             .map(|job| Job { id: bounded(job), source: format!("annotation {}", annotation::JOB) });
         let environment = bundle.environment().iter().filter_map(|entry| entry.split_once('='));
+        let engine = engine(id, directory, bundle);
+        let build =
+            || build_of(engine, bundle).map(|build| Job { id: build.id, source: build.source });
         Identity {
-            engine: engine(id, directory, bundle).map(str::to_owned),
+            engine: engine.map(str::to_owned),
             name: first(&NAMES),
             image: first(&IMAGES),
-            job: annotated.or_else(|| job_from_environment(environment)),
+            job: annotated.or_else(|| job_from_environment(environment)).or_else(build),
         }
     }
 }
@@ -98,10 +101,11 @@ fn engine(id: &ContainerId, directory: &Path, bundle: &Bundle) -> Option<&'stati
         Some("buildah")
     } else if has("io.kubernetes.cri-o.ContainerType") {
         Some("cri-o")
-    } else if bundle.hostname() == Some("buildkitsandbox") {
-        Some("buildkit")
     } else if below("/io.containerd.runtime.v2.task/moby/") {
         Some("docker")
+    } else if bundle.hostname() == Some("buildkitsandbox") {
+        // After Docker, where anybody can give a container this name.
+        Some("buildkit")
     } else if has("io.kubernetes.cri.container-type") || below("/io.containerd.runtime.v2.task/") {
         Some("containerd")
     } else {

@@ -1,15 +1,19 @@
 //! What the OCI runtime specification tells a hook: the state on its standard
 //! input, the bundle's config.json, and, read from both, who the container is.
 
+mod build;
 mod bundle;
 mod error;
+mod hooks;
 mod id;
 mod identity;
 mod state;
 mod storage;
 
+pub use build::build_of;
 pub use bundle::Bundle;
 pub use error::OciError;
+pub use hooks::{Configuration, Hooks};
 pub use id::ContainerId;
 pub use identity::{Identity, job_from_environment};
 pub use state::State;

@@ -126,6 +126,31 @@ pub struct Container {
     pub cgroup_id: u64,
     /// The annotations in its config.json.
     pub annotations: BTreeMap<String, String>,
+    /// What it was told to execute: of a build, one step. Null when that was not seen.
+    #[serde(default)]
+    pub step: Option<Step>,
+}
+
+/// What a container was told to execute: of an image build, a RUN instruction; else
+/// what was to be its entrypoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// The command line, with secrets replaced.
+    pub command: Vec<Bytes>,
+    /// Bytes of it that are not kept here.
+    #[serde(default)]
+    pub command_omitted: u64,
+    /// The build it belongs to; null when nothing tells.
+    pub build: Option<Build>,
+}
+
+/// A build of several steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Build {
+    /// What its steps have in common.
+    pub id: String,
+    /// What that is: `cgroup parent`, which is as sure as whoever gave it made it unique.
+    pub source: String,
 }
 
 /// The CI job a container belongs to.

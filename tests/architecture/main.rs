@@ -6,7 +6,7 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("escape", &[]),
     ("event", &[]),
     ("wire", &["event"]),
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("cgroup", &["host"]),
     ("oci", &["report"]),
     ("config", &["detect", "escape"]),
+    ("runtime", &["config", "host", "oci"]),
     ("trace", &[]),
     (
         "collect",
@@ -53,6 +54,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "host",
             "oci",
             "report",
+            "runtime",
             "store",
             "trace",
         ],

@@ -17,6 +17,15 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     let (word, text) = verdict(report, derived);
     page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
     fact(page, "container", container(&report.container));
+    if let Some(step) = &report.container.step {
+        let room = page.width().saturating_sub(13);
+        let command = step.command.iter().map(|argument| &**argument);
+        fact(page, "command", command::one_line(command, room));
+        if let Some(build) = &step.build {
+            let id = words::name(&build.id);
+            fact(page, "build", format!("{id} ({})", words::name(&build.source)));
+        }
+    }
     if let Some(job) = &report.job {
         let id = words::name(&job.id);
         fact(page, "job", format!("{id} ({})", words::name(&job.source)));

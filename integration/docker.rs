@@ -1,0 +1,167 @@
+//! Docker with the shim as its runtime: containers, and both of its builders.
+
+use crate::harness::{Dir, Docker, until};
+use buildwarden::report::model::{Report, Step};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+fn addresses(report: &Report) -> Vec<&str> {
+    report.findings.iter().flat_map(|f| &f.addresses).map(|a| a.address.as_str()).collect()
+}
+
+#[test]
+fn root_docker_run_exec_restart_and_kill_are_seen() {
+    let dir = Dir::new();
+    let docker = Docker::new(&dir);
+
+    let script = "wget http://198.51.100.30/x; sleep 60";
+    docker.run(&["--detach", "--name", "builder"], script).expect_code(0);
+    let id = docker.id("builder");
+    docker.docker(&["exec", "builder", "wget", "http://198.51.100.31/x"]).expect_code(1);
+    docker.docker(&["restart", "--time", "0", "builder"]).expect_code(0);
+    let report = dir.report(&id);
+    let mut found = addresses(&report);
+    found.sort();
+    assert_eq!(found, ["198.51.100.30", "198.51.100.31"]);
+    assert_eq!(report.completeness.reasons, [""; 0]);
+    assert_eq!(report.container.engine.as_deref(), Some("docker"));
+    assert_eq!(words(&report.container.step), ["sh", "-c", script]);
+
+    // Its second run ends by a SIGKILL from outside.
+    let second = format!("{id}.2");
+    until("the second run's exec", || {
+        let log = dir.state().join("containers").join(&second).join("annotations.jsonl");
+        std::fs::read_to_string(log).ok()?.contains("finding.1").then_some(())
+    });
+    let pid = docker.docker(&["inspect", "--format", "{{.State.Pid}}", "builder"]).stdout();
+    kill(Pid::from_raw(pid.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+    let report = dir.report(&second);
+    assert_eq!(addresses(&report), ["198.51.100.30"]);
+    assert_eq!(report.completeness.reasons, [""; 0]);
+    assert_eq!(dir.runs(), [id, second]);
+    dir.expect_nothing_live();
+}
+
+const DOCKERFILE: &str = "\
+    FROM img:1\n\
+    RUN true\n\
+    RUN wget http://198.51.100.32/x || true\n\
+    RUN sleep 0\n";
+
+#[test]
+fn root_docker_build_has_a_report_for_each_step() {
+    let dir = Dir::new();
+    let docker = Docker::new(&dir);
+    let mut before = Vec::new();
+    for buildkit in [false, true] {
+        let parent = format!("{}/ci-42", dir.name());
+        // This daemon's BuildKit has its own opinion; it takes the daemon's parent.
+        let want = if buildkit { dir.name() } else { &parent };
+        let done = docker.build(buildkit, &["--cgroup-parent", &parent], DOCKERFILE);
+        let done = done.expect_code(0);
+        let mut runs = dir.runs();
+        runs.retain(|run| !before.contains(run));
+        assert_eq!(runs.len(), 3, "{runs:?}: {done}");
+        let reports = runs.iter().map(|run| dir.report(run));
+        let mut steps: Vec<(String, Vec<String>)> = Vec::new();
+        for report in reports {
+            let container = &report.container;
+            let engine = if buildkit { "buildkit" } else { "docker" };
+            assert_eq!(container.engine.as_deref(), Some(engine));
+            assert_eq!(report.completeness.reasons, [""; 0]);
+            let step = words(&container.step);
+            assert_eq!(step[..2], ["/bin/sh", "-c"]);
+            let build = container.step.as_ref().and_then(|step| step.build.as_ref()).unwrap();
+            assert_eq!((build.id.as_str(), build.source.as_str()), (want, "cgroup parent"));
+            assert_eq!(report.job.as_ref().map(|job| job.id.as_str()), Some(want));
+            for finding in &report.findings {
+                let advice = finding.advice.join("\n");
+                assert!(advice.contains("the step `wget http://198.51.100.32/x"), "{advice}");
+            }
+            let found = addresses(&report).into_iter().map(str::to_owned).collect();
+            steps.push((step[2].clone(), found));
+        }
+        steps.sort();
+        let none = Vec::new;
+        assert_eq!(
+            steps,
+            [
+                ("sleep 0".to_owned(), none()),
+                ("true".to_owned(), none()),
+                (
+                    "wget http://198.51.100.32/x || true".to_owned(),
+                    vec!["198.51.100.32".to_owned()]
+                ),
+            ],
+        );
+        before = dir.runs();
+    }
+    // What a CI system passes on to its builds names the job.
+    let ci = ["CI_PROJECT_PATH=acme/web", "CI_JOB_ID=7"];
+    let options = ["--build-arg", ci[0], "--build-arg", ci[1]];
+    let dockerfile = "FROM img:1\nARG CI_PROJECT_PATH\nARG CI_JOB_ID\nRUN true\n";
+    docker.build(true, &options, dockerfile).expect_code(0);
+    let run = dir.runs().into_iter().find(|run| !before.contains(run)).unwrap();
+    assert_eq!(dir.report(&run).job.map(|job| job.id).as_deref(), Some("acme/web/7"));
+    dir.expect_nothing_live();
+}
+
+#[test]
+fn root_docker_behaves_as_without_us() {
+    const SCRIPT: &str = "echo out; echo err >&2; ls /bin /tmp; cat /proc/self/limits; \
+        while read l; do case $l in Sig*|Shd*|Cap*|NoNew*|Secc*) echo $l; esac; done </proc/self/status; \
+        wget -T 1 http://198.51.100.33/x; cat nothing; (exit 7); exit 42";
+    let dir = Dir::new();
+    let docker = Docker::new(&dir);
+    for (options, script) in [
+        (&[][..], SCRIPT),
+        (&["--tty"], SCRIPT),
+        (&["--env", "A=b", "--workdir", "/tmp", "--user", "7:8"], "ls -ln; echo $A $PWD; exit 3"),
+        (&["--read-only", "--hostname", "h"], "echo x >/x; kill -9 $$"),
+        (&["--init"], "true"),
+        (&["--entrypoint", "/nothing"], "true"),
+        (&["--cgroupns", "host"], "true"),
+    ] {
+        let behaviour = |name: &str, runtime: &str| {
+            let own = ["--name", name, "--runtime", runtime];
+            let done = docker.run(&[&own, options].concat(), script);
+            let state = "{{.State.ExitCode}} {{.State.Status}} {{.State.OOMKilled}}";
+            let state = docker.docker(&["inspect", "--format", state, name]).stdout();
+            let diff = docker.docker(&["diff", name]).stdout();
+            docker.docker(&["rm", name]).expect_code(0);
+            // The client says when it was disappointed.
+            let stderr: String = done
+                .stderr()
+                .split_inclusive('\n')
+                .map(|line| {
+                    line.strip_prefix("time=").and_then(|l| l.split_once(' ')).map_or(line, |l| l.1)
+                })
+                .collect();
+            (done.code, done.stdout(), stderr, state, diff)
+        };
+        let (with, without) = (behaviour("same", "traced"), behaviour("same", "plain"));
+        assert_eq!(with, without, "{options:?}");
+    }
+    dir.expect_nothing_live();
+}
+
+#[test]
+fn root_docker_shows_why_the_runtime_did_not_start() {
+    let dir = Dir::new();
+    let docker = Docker::new(&dir);
+    dir.configure("runtime.runc = '/nonexistent/runc'");
+    let done = docker.run(&["--name", "refused"], "echo ran");
+    assert_ne!(done.code, 0, "{done}");
+    assert!(done.stderr().contains("cannot execute /nonexistent/runc"), "{done}");
+    assert_eq!(done.stdout(), "");
+    dir.configure("");
+    docker.docker(&["start", "--attach", "refused"]).expect_code(0);
+    dir.expect_nothing_live();
+}
+
+fn words(step: &Option<Step>) -> Vec<String> {
+    let command = step.as_ref().expect("a step").command.iter();
+    command.map(|word| String::from_utf8(word.to_vec()).unwrap()).collect()
+}
