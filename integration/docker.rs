@@ -111,7 +111,7 @@ fn root_docker_build_has_a_report_for_each_step() {
 #[test]
 fn root_docker_behaves_as_without_us() {
     const SCRIPT: &str = "echo out; echo err >&2; ls /bin /tmp; cat /proc/self/limits; \
-        while read l; do case $l in Sig*|Shd*|Cap*|NoNew*|Secc*) echo $l; esac; done </proc/self/status; \
+        while read l; do case $l in Sig[!Q]*|Shd*|Cap*|NoNew*|Secc*) echo $l; esac; done </proc/self/status; \
         wget -T 1 http://198.51.100.33/x; cat nothing; (exit 7); exit 42";
     let dir = Dir::new();
     let docker = Docker::new(&dir);
