@@ -51,6 +51,11 @@ install: build
 	  sed 's|"/usr/bin/buildwarden"|"$(PREFIX)/bin/buildwarden"|' "$$hook" \
 	    >$(DESTDIR)$(HOOKSDIR)/$${hook##*/} || exit 1; \
 	done
+	for runtime in runc crun youki; do \
+	  ln -sf buildwarden $(DESTDIR)$(PREFIX)/bin/buildwarden-$$runtime || exit 1; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/libexec/buildwarden
+	ln -sf ../../bin/buildwarden $(DESTDIR)$(PREFIX)/libexec/buildwarden/runc
 	$(RELEASE) man $(DESTDIR)$(SHARE)/man/man1
 	$(RELEASE) completions bash >$(DESTDIR)$(SHARE)/bash-completion/completions/buildwarden
 	$(RELEASE) completions fish >$(DESTDIR)$(SHARE)/fish/vendor_completions.d/buildwarden.fish

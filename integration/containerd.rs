@@ -89,3 +89,19 @@ fn root_containerd_runs_the_shim() {
     assert_eq!(dir.runs(), ["traced"]);
     dir.expect_nothing_live();
 }
+
+#[test]
+fn root_containerd_takes_the_documented_configuration() {
+    let hooks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/containerd");
+    let mut command = Command::new("containerd");
+    command.arg("--config").arg(hooks.join("config-v2.toml")).args(["config", "dump"]);
+    let dump = run(&mut command).expect_code(0).stdout();
+    assert!(dump.contains("default_runtime_name = \"buildwarden\""), "{dump}");
+    assert!(dump.contains("BinaryName = \"/usr/bin/buildwarden-runc\""), "{dump}");
+    // Debian 12 has no containerd that reads the other.
+    let new = fs::read_to_string(hooks.join("config-v3.toml")).unwrap();
+    let new: toml::Table = new.parse().unwrap();
+    let runtime = &new["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"];
+    let binary = runtime["buildwarden"]["options"]["BinaryName"].as_str();
+    assert_eq!(binary, Some("/usr/bin/buildwarden-runc"));
+}

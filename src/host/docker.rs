@@ -109,6 +109,10 @@ mod tests {
                 default_runtime: Some("traced".to_owned()),
             }
         );
+        let documented = include_bytes!("../../hooks/docker/daemon.json");
+        let documented = parse(documented).expect("well-formed");
+        assert_eq!(documented.runtimes.len(), 1);
+        assert_eq!(documented.default_runtime.as_ref(), Some(&documented.runtimes[0].name));
         assert!(parse(b"{}").is_ok_and(|docker| docker.runtimes.is_empty()));
         assert!(parse(b"[").is_err());
     }
