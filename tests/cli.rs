@@ -74,3 +74,26 @@ fn nobody_listening_to_warnings_changes_no_exit_code() {
         check(args[0], &output, code, "");
     }
 }
+
+#[test]
+fn a_recipe_that_cannot_work_is_refused_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("recipe.toml");
+    let good = include_str!("../config/recipes/net_suspicious_tool_exec.toml");
+    for (from, to, said) in [
+        ("looks-for", "looks-forr", "unknown field `looks-forr`"),
+        ("T1071.001", "X99", "method.id \"X99\""),
+        ("\"curl\"", "\"curlx\"", "\"curlx\" has no grammar"),
+        ("{tool}", "{tol}", "unknown placeholder \"tol\""),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        let line = 1 + bad.lines().position(|line| line.contains(to)).unwrap();
+        fs::write(&file, &bad).unwrap();
+        let output = program(&["recipe", "validate", file.to_str().unwrap()]).output().unwrap();
+        check(from, &output, 1, &format!("line {line}: "));
+        check(from, &output, 1, said);
+    }
+    fs::write(&file, good).unwrap();
+    let output = program(&["recipe", "validate", file.to_str().unwrap()]).output().unwrap();
+    check("good", &output, 0, "");
+}

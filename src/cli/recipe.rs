@@ -90,9 +90,12 @@ fn validate(file: &PathBuf) -> anyhow::Result<Recipe> {
     if length as u64 > LONGEST {
         bail!("longer than {LONGEST} bytes; a recipe is a short file");
     }
-    let recipe = Recipe::read(&text)?;
-    Detector::new(vec![recipe.clone()], Policy::default())?;
-    Ok(recipe)
+    let checked = Recipe::read(&text)
+        .and_then(|recipe| Detector::new(vec![recipe.clone()], Policy::default()).map(|_| recipe));
+    checked.map_err(|error| match error.line(&text) {
+        Some(line) => anyhow::anyhow!("line {line}: {error}"),
+        None => anyhow::anyhow!("{error}"),
+    })
 }
 
 fn print(text: &str) -> anyhow::Result<Exit> {

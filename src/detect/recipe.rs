@@ -162,6 +162,30 @@ pub enum RecipeError {
     },
 }
 
+impl RecipeError {
+    /// The line of `text`, from 1, that a person has to look at; `None` when it is in no
+    /// one line. Found by what the error quotes: what was read no longer knows its place.
+    pub fn line(&self, text: &str) -> Option<usize> {
+        let wanted = match self {
+            RecipeError::Toml(error) => {
+                let start = error.span()?.start;
+                return Some(1 + text.get(..start)?.matches('\n').count());
+            }
+            RecipeError::Empty { field, .. } => field.rsplit('.').next()?.to_owned(),
+            RecipeError::Name(_) => "name".to_owned(),
+            RecipeError::Tool { tool, .. } => format!("\"{tool}\""),
+            RecipeError::Attack { id, .. } => format!("\"{id}\""),
+            RecipeError::Placeholder { placeholder, .. } => format!("{{{placeholder}}}"),
+            RecipeError::Twice(_) | RecipeError::Grammar(_) | RecipeError::Like { .. } => {
+                return None;
+            }
+        };
+        let is_comment = |line: &str| line.trim_start().starts_with('#');
+        let at = text.lines().position(|line| !is_comment(line) && line.contains(&wanted))?;
+        Some(at + 1)
+    }
+}
+
 impl Recipe {
     /// The file of a recipe that ships with the program.
     pub fn builtin_text(name: &str) -> Option<&'static str> {
