@@ -21,7 +21,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define PF_FORKNOEXEC 0x40
 #define SIGNAL_GROUP_EXIT 0x4
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
-#define MAY_FILL(size) ((size) / 4 * 3)
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -93,7 +92,8 @@ struct {
 } spills SEC(".maps");
 
 /*
- * Names of listed tools, cut as task_struct.comm is: their execs wake the collector.
+ * Names of listed tools and of what carries them, each with its bw_rank, cut as
+ * task_struct.comm is.
  * A trie, because some are the beginning of a name ("qemu-"); a whole name includes
  * its NUL.
  */
@@ -390,44 +390,82 @@ __noinline int read_parents(__u64 leader_address)
 	return BW_PARENTS;
 }
 
-/* Whether a listed tool runs: by the file's name, the invoked name (comm) or argv[0]. */
-__noinline int is_listed(__u64 task_address, __u64 file_address, __u64 arg_start)
+static __always_inline __u32 rank_of(struct name *name)
 {
-	struct task_struct *task = (void *)task_address;
-	struct file *file = (void *)file_address;
+	__u32 *rank = bpf_map_lookup_elem(&names, name);
+
+	return rank ? *rank : BW_ORDINARY;
+}
+
+/* The rank of the base name at `address` in the new image; `*next` is what follows it. */
+static __always_inline __u32 rank_of_argument(__u64 address, __u64 *next)
+{
 	struct name name = {.bits = 8 * BW_NAME_LEN};
 	char head[65] = {};
 	__u32 begin = 0;
+	long length = bpf_probe_read_user_str(head, sizeof(head), (void *)address);
 
-	/* the helpers leave the bytes behind the NUL alone: they are zero */
-	bpf_probe_read_kernel_str(name.bytes, sizeof(name.bytes),
-				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
-	if (bpf_map_lookup_elem(&names, &name))
-		return true;
-
-	__builtin_memset(name.bytes, 0, sizeof(name.bytes));
-	bpf_probe_read_kernel_str(name.bytes, sizeof(name.bytes), &task->comm);
-	if (bpf_map_lookup_elem(&names, &name))
-		return true;
-
-	if (bpf_probe_read_user_str(head, sizeof(head), (void *)arg_start) <= 0)
-		return false;
+	*next = 0;
+	if (length <= 0)
+		return BW_ORDINARY;
+	if (length < sizeof(head))
+		*next = address + length;
 	for (__u32 i = 0; i < sizeof(head) - 1; i++) {
 		if (!head[i])
 			break;
 		if (head[i] == '/' || (head[i] == '-' && i == 0))
 			begin = i + 1;
 	}
-	__builtin_memset(name.bytes, 0, sizeof(name.bytes));
-	bpf_probe_read_user_str(name.bytes, sizeof(name.bytes), (void *)(arg_start + begin));
-	return bpf_map_lookup_elem(&names, &name) != NULL;
+	/* the helper leaves the bytes behind the NUL alone: they are zero */
+	bpf_probe_read_user_str(name.bytes, sizeof(name.bytes), (void *)(address + begin));
+	return rank_of(&name);
 }
 
-/* Whether `size` more bytes may go into a ring: a quarter of it is for listed tools. */
-static __always_inline bool has_room(void *ring, bool listed, __u64 size)
+/*
+ * The bw_rank of what runs: by the file's name, the invoked name (comm) or argv[0],
+ * whichever ranks highest; and for a carrier by argv[1], its applet or program.
+ */
+__noinline int rank_exec(__u64 task_address, __u64 file_address, __u64 arg_start)
 {
-	return listed || bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + size <
-				 MAY_FILL(bpf_ringbuf_query(ring, BPF_RB_RING_SIZE));
+	struct task_struct *task = (void *)task_address;
+	struct file *file = (void *)file_address;
+	struct name name = {.bits = 8 * BW_NAME_LEN};
+	__u32 rank, other;
+	__u64 next;
+
+	bpf_probe_read_kernel_str(name.bytes, sizeof(name.bytes),
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	rank = rank_of(&name);
+	if (rank == BW_TOOL)
+		return rank;
+	__builtin_memset(name.bytes, 0, sizeof(name.bytes));
+	bpf_probe_read_kernel_str(name.bytes, sizeof(name.bytes), &task->comm);
+	other = rank_of(&name);
+	if (other > rank)
+		rank = other;
+	if (rank == BW_TOOL)
+		return rank;
+	other = rank_of_argument(arg_start, &next);
+	if (other > rank)
+		rank = other;
+	if (rank != BW_CARRIER || !next)
+		return rank;
+	other = rank_of_argument(next, &next);
+	return other > rank ? other : rank;
+}
+
+/*
+ * Whether `size` more bytes may go into a ring: its last quarter is for carriers and
+ * tools, and the last half of that for tools alone.
+ */
+static __always_inline bool has_room(void *ring, __u32 rank, __u64 size)
+{
+	__u64 eighth = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 8;
+
+	if (rank == BW_TOOL)
+		return true;
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + size <
+	       eighth * (rank == BW_CARRIER ? 7 : 6);
 }
 
 /* A spill buffer for `slot`, or BW_NO_SPILL; the first half of them is for listed tools. */
@@ -499,7 +537,7 @@ static __always_inline void free_spills(struct bw_exec *exec)
 }
 
 /* Numbers the record in the scratch and puts it into a slot's ring. */
-__noinline int emit_exec(__u64 index, __u64 listed, __u64 arg_start)
+__noinline int emit_exec(__u64 index, __u64 rank, __u64 arg_start)
 {
 	struct scratch *scratch = get_scratch();
 	struct bw_slot *counters;
@@ -507,6 +545,7 @@ __noinline int emit_exec(__u64 index, __u64 listed, __u64 arg_start)
 	__u64 *number;
 	__u32 slot, flags;
 	__u64 size;
+	bool listed = rank == BW_TOOL;
 	long error = -1;
 	void *ring;
 
@@ -526,7 +565,7 @@ __noinline int emit_exec(__u64 index, __u64 listed, __u64 arg_start)
 	exec->number = *number;
 	__sync_fetch_and_add(&counters->execs, 1);
 
-	if (ring && has_room(ring, listed, exec->size)) {
+	if (ring && has_room(ring, rank, exec->size)) {
 		if (exec->argv_total > BW_ARGV_INLINE)
 			spill_argv(exec, slot, listed, arg_start, exec->argv_total);
 		/* right before its use: 5.10 forgets a bound when it spills a register */
@@ -562,14 +601,14 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	unsigned long arg_start;
 	struct bw_exec *exec;
 	long name_len;
-	bool listed;
+	__u32 rank;
 
 	if (!scratch || !scratch->count)
 		return 0;
 	exec = &scratch->exec;
 	arg_start = task->mm->arg_start;
 	total = task->mm->arg_end - arg_start;
-	listed = is_listed(current, file_address, arg_start);
+	rank = rank_exec(current, file_address, arg_start);
 
 	exec->type = BW_EXEC;
 	exec->time = bpf_ktime_get_boot_ns();
@@ -622,7 +661,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	exec->flags = flags;
 	exec->size = sizeof(*exec) + offset;
 	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++)
-		emit_exec(i, listed, arg_start);
+		emit_exec(i, rank, arg_start);
 	return 0;
 }
 
@@ -659,7 +698,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		if (!counters)
 			continue;
 		__sync_fetch_and_add(&counters->exits, 1);
-		if (!ring || !has_room(ring, false, sizeof(*exit)) ||
+		if (!ring || !has_room(ring, BW_ORDINARY, sizeof(*exit)) ||
 		    bpf_ringbuf_output(ring, exit, sizeof(*exit), 0))
 			__sync_fetch_and_add(&counters->lost_exits, 1);
 	}

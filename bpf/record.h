@@ -23,6 +23,13 @@ enum bw_limits {
 	BW_NO_SPILL = 255,
 };
 
+/* What an exec may claim: tools wake the collector and have the last of the room. */
+enum bw_rank {
+	BW_ORDINARY = 0,
+	BW_CARRIER = 1, /* multi-call programs, loaders, emulators */
+	BW_TOOL = 2,
+};
+
 enum bw_record_type {
 	BW_EXEC = 1,
 	BW_EXIT = 2,

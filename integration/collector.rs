@@ -1,6 +1,7 @@
 //! What the collector is while it collects.
 
 use crate::harness::{Container, Dir, until};
+use nix::sys::signal::{Signal, kill};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -41,6 +42,35 @@ fn root_the_collector_has_no_privileges_and_inherits_nothing() {
     });
     running.go();
     running.finish().expect_code(0);
+}
+
+#[test]
+fn root_a_storm_is_counted_and_hides_no_listed_tool() {
+    // Its own probe set: the pool of another has rings of another size.
+    let dir = Dir::with_bpffs();
+    dir.configure("[ring]\nsize = \"64KiB\"");
+    let storm = "echo >/sync/ready; read _ </sync/go
+        i=0; while [ $i -lt 600 ]; do /bin/busybox true; i=$((i+1)); done
+        wget http://198.51.100.23/x
+        echo >/sync/ready; read _ </sync/go";
+    let container = Container::new(&dir, "storm").script(storm);
+    let mut running = container.start();
+    running.ready();
+    let collector = dir.collector("storm");
+    kill(collector, Signal::SIGSTOP).unwrap();
+    running.go();
+    running.ready();
+    kill(collector, Signal::SIGCONT).unwrap();
+    running.go();
+    running.finish().expect_code(0);
+
+    let report = dir.report("storm");
+    let found = &report.completeness;
+    assert!(found.lost > 0 && found.execs + found.lost == found.last_sequence, "{found:?}");
+    assert_eq!(report.cost.ring_bytes, 65536);
+    let addresses: Vec<_> = report.findings.iter().map(|f| &f.addresses[0].address).collect();
+    assert_eq!(addresses, ["198.51.100.23"]);
+    assert!(!found.is_complete());
 }
 
 /// Whether a descriptor in /proc leads to what a collector opens.

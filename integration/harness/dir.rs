@@ -34,15 +34,18 @@ impl Dir {
     pub(crate) fn with_bpffs() -> Dir {
         let dir = Dir::new();
         fs::create_dir(dir.path("bpf")).unwrap();
-        let config = fs::read_to_string(dir.config()).unwrap();
-        fs::write(dir.config(), format!("{config}bpffs = {:?}\n", dir.path("bpf"))).unwrap();
+        dir.configure("");
         dir
     }
 
     /// Puts lines before the configuration's tables.
     pub(crate) fn configure(&self, lines: &str) {
-        let config =
+        let mut config =
             format!("{lines}\n[directories]\nrun = {:?}\nstate = {:?}\n", self.run(), self.state());
+        let bpffs = self.path("bpf");
+        if bpffs.exists() {
+            config += &format!("bpffs = {bpffs:?}\n");
+        }
         fs::write(self.config(), config).unwrap();
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     CollectError, attachment::Attachment, clock, collector::spawn_collector, containers_directory,
-    directory::Directory, end::end, file, warn,
+    directory::Directory, end::end, evidence, file, warn,
 };
 use crate::{
     annotation::{self, Log},
@@ -196,10 +196,7 @@ impl Recording {
 }
 
 fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
-    let setup = Setup {
-        bpffs: &settings.bpffs,
-        names: &|| Detector::builtin().tool_names().map(str::to_owned).collect(),
-    };
+    let setup = Setup { bpffs: &settings.bpffs, names: &|| evidence::names(&Detector::builtin()) };
     let key = ScopeKey {
         cgroup: scope.id,
         depth: scope.depth,

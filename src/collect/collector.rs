@@ -1,7 +1,9 @@
 //! The collector: a process of its own that drains one container's ring until the
 //! container has ended.
 
-use super::{CollectError, attachment::Attachment, end::finish, lock::Lock, session::Session};
+use super::{
+    CollectError, attachment::Attachment, end::finish, evidence, lock::Lock, session::Session,
+};
 use crate::{
     cgroup::{self, Populated, Scope},
     config::Settings,
@@ -78,7 +80,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     if let Err(error) = moved {
         session.fail(format!("the collector has no cgroup of its own: {error}"));
     }
-    if let Err(error) = probes.add_names(session.detector().tool_names()) {
+    if let Err(error) = probes.add_names(&evidence::names(session.detector())) {
         session.fail(format!("tools of {} are found late: {error}", container.id));
     }
     trace::real_time();

@@ -174,6 +174,8 @@ fn report(
 ) -> Result<Verdict, CollectError> {
     if let Some(drain) = drain {
         session.note_loss(&drain.counters(), true);
+        // A ring of the pool has the size that was configured when it was made.
+        session.attachment.attached.ring_bytes = drain.ring_bytes();
     }
     let ending = Ending {
         counters: drain.map(Drain::counters),

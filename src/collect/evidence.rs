@@ -11,6 +11,7 @@ use crate::{
         Bytes, Time,
         model::{self, Allowed, Ancestor, Class, Finding, Importance, Shell, Span, Tool},
     },
+    trace::Rank,
 };
 use std::{fs::File, io::Read as _, path::Path};
 
@@ -27,6 +28,13 @@ pub fn detector(settings: &Settings) -> Result<Detector, String> {
         recipes.push(Recipe::read(&text).map_err(|error| named(&error))?);
     }
     Detector::new(recipes, settings.policy.clone()).map_err(|error| error.to_string())
+}
+
+/// The names that the kernel side is to know, with their ranks.
+pub(super) fn names(detector: &Detector) -> Vec<(String, Rank)> {
+    let ranked = |name: &str, rank| (name.to_owned(), rank);
+    let carriers = detector.carrier_names().map(|name| ranked(name, Rank::Carrier));
+    carriers.chain(detector.tool_names().map(|name| ranked(name, Rank::Tool))).collect()
 }
 
 /// What the detector says of an exec.

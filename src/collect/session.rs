@@ -52,6 +52,8 @@ pub(super) struct Session {
     numbers: HashMap<u32, u64>,
     /// How far the ring is drained and written down.
     position: Position,
+    /// Whether an earlier collector has drained some of it.
+    resumed: bool,
     /// Execs with a finding in the annotation log already, by time and pid: those
     /// whose records are drained again after a crash.
     judged: HashSet<(Time, u32)>,
@@ -100,6 +102,7 @@ impl Session {
             sequence: 0,
             numbers: HashMap::new(),
             position: Position(0),
+            resumed: false,
             judged: HashSet::new(),
             findings: 0,
             allowed: 0,
@@ -165,6 +168,7 @@ impl Session {
                 Err(_) => {}
             }
         }
+        self.resumed = self.position != Position(0);
         self.events
             .set_len(whole)
             .map_err(|e| CollectError::io(&self.directory.path().join(file::EXECS), "cut", e))
@@ -260,7 +264,7 @@ impl Session {
             let before = self.numbers.insert(cpu, number);
             let missing = number.saturating_sub(1).saturating_sub(before.unwrap_or(0));
             // After a crash a CPU's first number says nothing; the totals do.
-            if before.is_some() || self.position == Position(0) {
+            if before.is_some() || !self.resumed {
                 self.sequence = self.sequence.saturating_add(missing);
             }
         }

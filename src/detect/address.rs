@@ -51,8 +51,27 @@ impl FromIterator<Spelling> for Accepts {
 /// length: the longest name is 253 bytes, twelve times that percent-encoded UTF-8.
 const LONGEST_ENCODED: usize = 4096;
 
+/// The bytes of which addresses consist. Only a percent sign (an escape, or a zone
+/// follows) and bytes beyond ASCII can become or precede others.
+const SPELLS: [bool; 256] = {
+    let mut spells = [false; 256];
+    let list = b"0123456789abcdefABCDEFxX.:";
+    let mut at = 0;
+    while at < list.len() {
+        spells[list[at] as usize] = true;
+        at += 1;
+    }
+    spells
+};
+
 /// The address that a host's text (without brackets) stands for.
 pub(super) fn host(text: &[u8], accepts: Accepts) -> Option<IpAddr> {
+    // Most names are no address for one of their first letters.
+    match text.iter().find(|byte| !SPELLS[usize::from(**byte)]) {
+        None => return ascii_host(text, accepts),
+        Some(b'%' | 0x80..) => {}
+        Some(_) => return None,
+    }
     if let Some(address) = ascii_host(text, accepts) {
         return Some(address);
     }

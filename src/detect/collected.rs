@@ -170,6 +170,7 @@ impl<'r> Collected<'r> {
     }
 
     /// An argument, or a part of one, was read as this; none for an unknown option.
+    #[inline]
     pub(super) fn place(
         &mut self,
         piece: Piece<'_>,
@@ -190,6 +191,17 @@ impl<'r> Collected<'r> {
                 return;
             }
         }
+        self.keep(piece, place, option, depth);
+    }
+
+    /// Keeps an argument, for as long as there is room or until the next comes.
+    fn keep(
+        &mut self,
+        piece: Piece<'_>,
+        place: Option<&'r Place>,
+        option: Option<Piece<'_>>,
+        depth: usize,
+    ) {
         let noted = Noted {
             argument: piece.argument,
             span: span(piece),

@@ -2,6 +2,7 @@
 //! then compiled into tables that [`super::options`] interprets.
 
 use super::address::{Accepts, Spelling};
+use foldhash::fast::RandomState;
 use serde::Deserialize;
 use std::collections::HashMap;
 use thiserror::Error;
@@ -299,6 +300,9 @@ pub(super) struct Grammar {
     dashed: Vec<(Box<[u8]>, u16)>,
     /// Names with two dashes, sorted.
     words: Vec<(Box<[u8]>, u16)>,
+    /// The same for whole names, as nearly all options are written. The names are
+    /// ours: no one can make them collide.
+    whole: HashMap<Box<[u8]>, u16, RandomState>,
     operands: Vec<Operands>,
     pub(super) keywords: HashMap<Box<[u8]>, Vec<Place>>,
     states: Vec<String>,
@@ -364,6 +368,7 @@ impl Grammar {
             short: [0; 128],
             dashed: Vec::new(),
             words: Vec::new(),
+            whole: HashMap::default(),
             operands: Vec::new(),
             keywords: HashMap::new(),
             states: Vec::new(),
@@ -392,6 +397,7 @@ impl Grammar {
                 name: format!("--{}", String::from_utf8_lossy(&pair[0].0)),
             });
         }
+        grammar.whole = grammar.words.iter().cloned().collect();
         for operands in file.operands {
             let when = match operands.when {
                 None => 0,
@@ -499,17 +505,17 @@ impl Grammar {
             (Long::AnyCase, Some(expanded)) => expanded,
             _ => name,
         };
+        let rule = |index: u16| self.rules.get(usize::from(index).checked_sub(1)?);
+        if let Some(index) = self.whole.get(name) {
+            return rule(*index);
+        }
+        if matches!(self.long, Long::Exact | Long::None) || name.is_empty() {
+            return None;
+        }
         let start = self.words.partition_point(|(word, _)| &**word < name);
         let candidates = &self.words[start..];
         let (word, first) = candidates.first()?;
-        let rule = self.rules.get(usize::from(*first) - 1)?;
-        if &**word == name {
-            return Some(rule);
-        }
-        if matches!(self.long, Long::Exact | Long::None)
-            || !word.starts_with(name)
-            || name.is_empty()
-        {
+        if !word.starts_with(name) {
             return None;
         }
         // getopt_long accepts an ambiguous beginning when all candidates are one option.
@@ -517,7 +523,7 @@ impl Grammar {
             .iter()
             .take_while(|(word, _)| word.starts_with(name))
             .all(|(_, index)| index == first);
-        same.then_some(rule)
+        same.then(|| rule(*first))?
     }
 
     pub(super) fn keyword(&self, name: &[u8]) -> Option<&[Place]> {
@@ -568,6 +574,7 @@ pub(super) fn any_argument(name: &str) -> Grammar {
         short: [0; 128],
         dashed: Vec::new(),
         words: Vec::new(),
+        whole: HashMap::default(),
         operands: vec![Operands { when: 0, count: None, places: vec![place(Kind::Anything)] }],
         keywords: HashMap::new(),
         states: Vec::new(),

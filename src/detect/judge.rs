@@ -130,19 +130,23 @@ impl Detector {
         &self.recipes
     }
 
-    /// Every base name that can make an exec a tool: tools, multi-call programs,
-    /// loaders and emulators. Whole names, for whoever compares whole names; what
-    /// has a version or an architecture in it stands here with the usual ones.
+    /// The base names of tools.
     pub fn tool_names(&self) -> impl Iterator<Item = &str> {
-        let tool = |program: &Program| {
-            matches!(program.grammar.standing, Standing::Tool | Standing::Carrier)
-        };
-        let plain = self
-            .programs
+        self.names(Standing::Tool)
+    }
+
+    /// The base names of what runs tools: multi-call programs, loaders and emulators. Whole
+    /// names, for whoever compares whole names; what has a version or an architecture
+    /// in it stands here with the usual ones.
+    pub fn carrier_names(&self) -> impl Iterator<Item = &str> {
+        self.names(Standing::Carrier).chain(CARRIERS)
+    }
+
+    fn names(&self, standing: Standing) -> impl Iterator<Item = &str> {
+        self.programs
             .all()
-            .filter(move |(_, program)| tool(program))
-            .filter_map(|(name, _)| str::from_utf8(name).ok());
-        plain.chain(CARRIERS)
+            .filter(move |(_, program)| program.grammar.standing == standing)
+            .filter_map(|(name, _)| str::from_utf8(name).ok())
     }
 
     /// What to do about a finding of one of these recipes.

@@ -86,8 +86,21 @@ pub(super) struct Flat<'a> {
     next: usize,
 }
 
-/// Most arguments are shorter than what it takes to start `memchr`.
-const SHORT: usize = 16;
+/// Where the first NUL stands. Most arguments are shorter than what it takes to
+/// start `memchr`: eight bytes are looked at as one number.
+#[inline]
+fn nul(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let Some(head) = bytes.first_chunk::<8>() else { return memchr::memchr(0, bytes) };
+    let head = u64::from_le_bytes(*head);
+    // The high bit of every zero byte. A borrow can mark a byte above a zero
+    // wrongly, so only the lowest mark counts.
+    let zeros = head.wrapping_sub(ONES) & !head & (ONES << 7);
+    match zeros {
+        0 => memchr::memchr(0, &bytes[8..]).map(|at| at + 8),
+        zeros => Some(zeros.trailing_zeros() as usize / 8),
+    }
+}
 
 impl<'a> Flat<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Flat<'a> {
@@ -103,8 +116,7 @@ impl<'a> Iterator for Flat<'a> {
         if self.bytes.is_empty() {
             return None;
         }
-        let short = self.bytes.iter().take(SHORT).position(|byte| *byte == 0);
-        let end = short.or_else(|| memchr::memchr(0, self.bytes)).unwrap_or(self.bytes.len());
+        let end = nul(self.bytes).unwrap_or(self.bytes.len());
         let piece = Piece {
             argument: self.next,
             origin: self.origin,
@@ -167,6 +179,7 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Options<'g, 'a, A> {
     }
 
     /// An option with its rule and what is attached to it.
+    #[inline(always)]
     fn option(
         &mut self,
         name: Piece<'a>,
@@ -209,6 +222,9 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Options<'g, 'a, A> {
 impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Iterator for Options<'g, 'a, A> {
     type Item = Item<'g, 'a>;
 
+    // An item is large: inside the loop that asks for it, it need not be built to
+    // be taken apart.
+    #[inline(always)]
     fn next(&mut self) -> Option<Item<'g, 'a>> {
         if let Some(cluster) = self.cluster.take() {
             return Some(self.letter(cluster));
@@ -223,7 +239,10 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Iterator for Options<'g, 'a, A> {
                 Some(Item::End(piece))
             }
             // By far the most options are one letter.
-            [b'-', _] => Some(self.letter(piece.from(1))),
+            [b'-', letter] => {
+                let rule = self.grammar.short(*letter);
+                Some(self.option(piece.from(1), rule, None))
+            }
             [b'-', b'-', ..] if self.grammar.long != Long::None => {
                 let whole = piece.from(2);
                 let (name, value) = match whole.split_once(b'=') {
@@ -246,6 +265,26 @@ impl<'g, 'a, A: Iterator<Item = Piece<'a>>> Iterator for Options<'g, 'a, A> {
                 Some(self.letter(piece.from(1)))
             }
             _ => Some(self.operand(piece)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_wherever_it_stands() {
+        // 1 and 128 are what borrows and high bits could mistake for a zero.
+        for filler in [1, b'a', 0x80, 0xff] {
+            for length in 0..40 {
+                let mut bytes = vec![filler; length];
+                assert_eq!(nul(&bytes), None, "{bytes:?}");
+                for at in (0..length).rev() {
+                    bytes[at] = 0;
+                    assert_eq!(nul(&bytes), Some(at), "{bytes:?}");
+                }
+            }
         }
     }
 }

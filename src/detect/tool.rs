@@ -3,34 +3,59 @@
 use super::finding::Signal;
 use super::grammar::{Grammar, Standing};
 use crate::event::base_name;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Programs that contain others and choose by name.
 const MULTI_CALL: [&[u8]; 2] = [b"busybox", b"toybox"];
 
+/// Packages of alternatives, before the name of the tool: `inetutils-telnet`, `netkit-ftp`.
+const PACKAGES: [&[u8]; 2] = [b"inetutils-", b"netkit-"];
+
 /// Every program that has a grammar, by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Programs {
-    names: HashMap<Box<[u8]>, Arc<Program>>,
+    names: HashMap<Box<[u8]>, Arc<Program>, RandomState>,
     /// Beginnings of names, for programs whose names carry versions and architectures.
     prefixes: Vec<(Box<[u8]>, Arc<Program>)>,
-    applets: HashMap<Box<[u8]>, Arc<Program>>,
-    /// Whether any name begins with a byte: most execs are decided here.
+    applets: HashMap<Box<[u8]>, Arc<Program>, RandomState>,
+    /// Whether any name begins with a byte, or what stands around names does: most
+    /// execs are decided here.
     first: FirstBytes,
+    /// Whether anything that is known by its beginning begins with a byte.
+    stems: FirstBytes,
 }
 
 #[derive(Clone, Debug)]
 struct FirstBytes([bool; 256]);
 
-impl Default for FirstBytes {
-    /// What stands around names, and the packages of alternatives.
-    fn default() -> Self {
-        let mut first = [false; 256];
-        for byte in [b'-', b'.', b'm', b'b', b't', b'i', b'n'] {
-            first[usize::from(byte)] = true;
+impl FirstBytes {
+    fn mark(&mut self, name: &[u8]) {
+        if let Some(first) = name.first() {
+            self.0[usize::from(*first)] = true;
         }
-        FirstBytes(first)
+    }
+
+    /// Whether a name may be one of those marked.
+    fn may_hold(&self, name: &[u8]) -> bool {
+        name.first().is_some_and(|first| self.0[usize::from(*first)])
+    }
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        let mut stems = FirstBytes([false; 256]);
+        MULTI_CALL.iter().chain(&PACKAGES).for_each(|stem| stems.mark(stem));
+        let mut first = stems.clone();
+        [b"-", b".", b"m"].iter().for_each(|around| first.mark(*around));
+        Programs {
+            names: HashMap::default(),
+            prefixes: Vec::new(),
+            applets: HashMap::default(),
+            first,
+            stems,
+        }
     }
 }
 
@@ -71,7 +96,8 @@ impl Programs {
             self.name(name.as_bytes(), program(name, false));
         }
         for prefix in &grammar.prefixes {
-            self.mark(prefix.as_bytes());
+            self.first.mark(prefix.as_bytes());
+            self.stems.mark(prefix.as_bytes());
             self.prefixes.push((prefix.as_bytes().into(), program(prefix, false)));
         }
         for name in &grammar.applets {
@@ -81,14 +107,8 @@ impl Programs {
 
     /// Makes a program known under one more name.
     pub(super) fn name(&mut self, name: &[u8], program: Arc<Program>) {
-        self.mark(name);
+        self.first.mark(name);
         self.names.insert(name.into(), program);
-    }
-
-    fn mark(&mut self, name: &[u8]) {
-        if let Some(first) = name.first() {
-            self.first.0[usize::from(*first)] = true;
-        }
     }
 
     /// The program of exactly this name.
@@ -98,18 +118,22 @@ impl Programs {
 
     /// What a path or a name stands for.
     pub(super) fn find(&self, path: &[u8]) -> Option<Found<'_>> {
-        if !self.first.0[usize::from(*base_name(path).first()?)] {
+        let name = base_name(path);
+        if !self.first.may_hold(name) {
             return None;
         }
-        let name = plain_name(path);
-        if MULTI_CALL.iter().any(|multi| is_multi_call(name, multi)) {
+        let name = plain(name);
+        let stem = self.stems.may_hold(name);
+        if stem && MULTI_CALL.iter().any(|multi| is_multi_call(name, multi)) {
             return Some(Found::MultiCall);
         }
         if let Some(program) = self.names.get(name) {
             return Some(Found::Program(program));
         }
-        // The alternatives of one tool: `inetutils-telnet`, `netkit-ftp`.
-        for package in [&b"inetutils-"[..], b"netkit-"] {
+        if !stem {
+            return None;
+        }
+        for package in PACKAGES {
             if let Some(program) = name.strip_prefix(package).and_then(|tool| self.names.get(tool))
             {
                 return Some(Found::Program(program));
@@ -142,8 +166,12 @@ fn is_multi_call(name: &[u8], multi: &[u8]) -> bool {
 
 /// The name of a program without what shells, wrappers and the kernel put around it.
 pub(super) fn plain_name(path: &[u8]) -> &[u8] {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let name = base_name(path);
+    plain(base_name(path))
+}
+
+/// The same for a base name.
+fn plain(name: &[u8]) -> &[u8] {
+    let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
     // A login shell's dash, a file that only lives in memory, a wrapped program of Nix.
     let name = name.strip_prefix(b"-").unwrap_or(name);
     let name = name.strip_prefix(b"memfd:").unwrap_or(name);

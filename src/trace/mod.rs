@@ -18,7 +18,7 @@ pub use drain::Drain;
 pub use error::TraceError;
 pub use features::{Feature, features};
 pub use priority::real_time;
-pub use probe_set::{ProbeSet, ScopeKey, Setup, pin_directory, unload};
+pub use probe_set::{ProbeSet, Rank, ScopeKey, Setup, pin_directory, unload};
 pub use ring::Position;
 pub use slots::{Counters, SlotId};
 

@@ -39,8 +39,18 @@ pub struct ScopeKey {
 pub struct Setup<'a> {
     /// Where the BPF file system is, or is to be mounted.
     pub bpffs: &'a Path,
-    /// The base names of listed tools; asked for only when the probe set is loaded.
-    pub names: &'a dyn Fn() -> Vec<String>,
+    /// Base names with their ranks; asked for only when the probe set is loaded.
+    pub names: &'a dyn Fn() -> Vec<(String, Rank)>,
+}
+
+/// What an exec may claim, by the name of what runs: `enum bw_rank`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// Something that runs tools: a multi-call program, a loader, an emulator. The last
+    /// quarter of a ring is for these and for tools.
+    Carrier = 1,
+    /// A listed tool: its exec wakes the collector, and the last eighth of a ring is for it.
+    Tool = 2,
 }
 
 /// The pinned programs and maps.
@@ -305,18 +315,20 @@ impl ProbeSet {
             .collect()
     }
 
-    /// Adds base names whose exec the collector is to see at once.
+    /// Adds base names.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn add_names<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<(), TraceError> {
-        let map = self.map("names")?;
-        for name in names {
-            map.update(&name_key(name), &1_u32.to_ne_bytes(), MapFlags::ANY)
-                .map_err(|e| TraceError::bpf(format!("list {name:?}"), e))?;
-        }
-        Ok(())
+    pub fn add_names(&self, names: &[(String, Rank)]) -> Result<(), TraceError> {
+        add_names(&self.map("names")?, names)
     }
+}
+
+fn add_names(map: &MapHandle, names: &[(String, Rank)]) -> Result<(), TraceError> {
+    names.iter().try_for_each(|(name, rank)| {
+        map.update(&name_key(name), &(*rank as u32).to_ne_bytes(), MapFlags::ANY)
+            .map_err(|e| TraceError::bpf(format!("list {name:?}"), e))
+    })
 }
 
 /// Makes a ring buffer of `bytes`.
@@ -375,12 +387,7 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
         let path = staging.join(map.name());
         map.pin(&path).map_err(failed("pin a map"))?;
     }
-    let names = open_map(&staging, "names")?;
-    for name in (setup.names)() {
-        names
-            .update(&name_key(&name), &1_u32.to_ne_bytes(), MapFlags::ANY)
-            .map_err(failed("list a tool"))?;
-    }
+    add_names(&open_map(&staging, "names")?, &(setup.names)())?;
     for program in object.progs_mut() {
         let mut link = program.attach().map_err(failed("attach a program"))?;
         let path = staging.join(format!("link_{}", program.name().to_string_lossy()));

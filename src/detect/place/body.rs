@@ -162,6 +162,12 @@ pub(super) fn separator(bytes: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b':', bytes).find(|at| bytes.get(at + 1..at + 3) == Some(b"//"))
 }
 
+/// Whether an address or a URL can stand in a text: every address in a value has a
+/// dot or a colon, unless that is encoded, by percent or (in JSON) by a backslash.
+pub(super) fn may_hold(bytes: &[u8]) -> bool {
+    memchr::memchr3(b'.', b':', b'%', bytes).is_some() || memchr::memchr(b'\\', bytes).is_some()
+}
+
 /// The hosts of all URLs in a text.
 pub(super) fn urls(reader: &mut Reader<'_>, piece: Piece<'_>) {
     let mut rest = piece;

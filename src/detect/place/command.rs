@@ -9,13 +9,9 @@ use crate::event::base_name;
 
 /// Whether a word sets a variable: `NAME=value`.
 pub(super) fn is_assignment(word: &[u8]) -> bool {
-    match memchr::memchr(b'=', word) {
-        Some(at) if at > 0 => {
-            word[..at].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-                && !word[0].is_ascii_digit()
-        }
-        _ => false,
-    }
+    let name = word.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+    word.first().is_some_and(|first| !matches!(first, b'=' | b'0'..=b'9'))
+        && word.get(name.count()) == Some(&b'=')
 }
 
 /// A program and its arguments. An address in it is in the nested command.
@@ -94,6 +90,17 @@ pub(super) fn shell_words(reader: &mut Reader<'_>, words: &[Piece<'_>]) {
     }
 }
 
+/// What is known of the simple command whose words come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// Its program did not come yet.
+    Begins,
+    /// Its words are kept.
+    Read,
+    /// No program that has a grammar: most commands of a script. Its words are passed over.
+    Unknown,
+}
+
 /// Reads every simple command of a shell text. What stands in `$(…)` and in
 /// backquotes is text of its own. Linear: every byte is looked at once at a depth.
 fn lines(reader: &mut Reader<'_>, piece: Piece<'_>) {
@@ -105,6 +112,7 @@ fn lines(reader: &mut Reader<'_>, piece: Piece<'_>) {
         || memchr::memmem::find(bytes, b"/dev/udp/").is_some();
     let mut substitutions: Vec<Piece<'_>> = Vec::new();
     let mut words: Vec<Word> = Vec::new();
+    let mut command = Command::Begins;
     // The tool whose output goes to the next command.
     let mut talker: Option<Piece<'_>> = None;
     let mut at = 0;
@@ -114,20 +122,29 @@ fn lines(reader: &mut Reader<'_>, piece: Piece<'_>) {
             end @ (b'\n' | b';' | b'&' | b'|' | b'(' | b')') => {
                 // A word between two lines of a pipe: `a | b` but not `a || b`.
                 let piped = end == b'|' && bytes.get(at + 1) != Some(&b'|');
-                if !words.is_empty() {
+                if command == Command::Unknown {
+                    talker = None;
+                } else if !words.is_empty() {
                     if files {
                         words.iter().for_each(|word| network_file(reader, word.piece(piece)));
                     }
                     talker = simple_command(reader, piece, &words, talker.take()).filter(|_| piped);
-                    words.clear();
                 }
+                words.clear();
+                command = Command::Begins;
                 at += 1;
             }
             b'#' => at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end),
             _ => {
                 let (word, end) = word(piece, at, &mut substitutions);
-                words.push(word);
                 at = end;
+                if command == Command::Begins && !stands_before_program(word.bytes(piece)) {
+                    let read = files || reader.programs.find(word.bytes(piece)).is_some();
+                    command = if read { Command::Read } else { Command::Unknown };
+                }
+                if command != Command::Unknown {
+                    words.push(word);
+                }
             }
         }
     }
@@ -146,10 +163,7 @@ fn simple_command<'a>(
     words: &[Word],
     talker: Option<Piece<'a>>,
 ) -> Option<Piece<'a>> {
-    let start = words.iter().position(|word| {
-        let word = word.bytes(whole);
-        !is_assignment(word) && !is_keyword(word)
-    })?;
+    let start = words.iter().position(|word| !stands_before_program(word.bytes(whole)))?;
     let words = words.get(start..)?;
     let program = words.first()?;
     let found = reader.programs.find(program.bytes(whole))?;
@@ -180,6 +194,10 @@ fn network_file(reader: &mut Reader<'_>, word: Piece<'_>) {
     if let Some((host, _)) = word.from(at + "/dev/tcp/".len()).split_once(b'/') {
         reader.host(host);
     }
+}
+
+fn stands_before_program(word: &[u8]) -> bool {
+    is_assignment(word) || is_keyword(word)
 }
 
 fn is_keyword(word: &[u8]) -> bool {

@@ -173,6 +173,7 @@ impl<'r> Reader<'r> {
     }
 
     /// Reads an option. False when it took all that follows.
+    #[inline(always)]
     fn option<'a, A>(&mut self, grammar: &'r Grammar, item: Item<'r, 'a>, rest: &A) -> bool
     where
         A: Iterator<Item = Piece<'a>> + Clone,

@@ -9,12 +9,10 @@ const LONGEST_SCHEME: usize = 40;
 /// The scheme's length when the text begins with `scheme:/`.
 fn scheme(bytes: &[u8]) -> Option<usize> {
     let head = bytes.get(..bytes.len().min(LONGEST_SCHEME + 1))?;
-    let end = memchr::memchr(b':', head)?;
-    let name = head.get(..end)?;
-    let named = name.first()?.is_ascii_alphabetic()
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let end = head
+        .iter()
+        .position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'-' | b'.'))?;
+    let named = head.first()?.is_ascii_alphabetic() && head.get(end) == Some(&b':');
     (named && bytes.get(end + 1) == Some(&b'/')).then_some(end)
 }
 
@@ -102,6 +100,9 @@ fn host_port(reader: &mut Reader<'_>, piece: Piece<'_>) {
 fn inside(reader: &mut Reader<'_>, rest: Piece<'_>) {
     let end = memchr::memchr(b'#', rest.bytes).unwrap_or(rest.bytes.len());
     let rest = rest.to(end);
+    if !body::may_hold(rest.bytes) {
+        return;
+    }
     let (path, query) = match rest.split_once(b'?') {
         Some((path, query)) => (path, Some(query)),
         None => (rest, None),
