@@ -1,13 +1,8 @@
 //! The bundle's config.json.
 
 use super::OciError;
-use oci_spec::runtime::Spec;
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs::File,
-    io::Read as _,
-    path::Path,
-};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path};
 
 /// What of a bundle's configuration matters here.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +11,29 @@ pub struct Bundle {
     environment: Vec<String>,
     arguments: Vec<String>,
     hostname: Option<String>,
+    cgroups_path: Option<String>,
+}
+
+/// The keys that matter. Not the specification's types: an engine that is newer than
+/// those, with a seccomp action or a capability that they do not know, is to be traced
+/// too.
+#[derive(Deserialize)]
+struct Written {
+    process: Option<Process>,
+    hostname: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
+    linux: Option<Linux>,
+}
+
+#[derive(Default, Deserialize)]
+struct Process {
+    env: Option<Vec<String>>,
+    args: Option<Vec<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Linux {
     cgroups_path: Option<String>,
 }
 
@@ -37,24 +55,19 @@ impl Bundle {
         if bytes.len() as u64 > Self::MAX {
             return Err(failed(format!("longer than {} bytes", Self::MAX)));
         }
-        let spec: Spec = serde_json::from_slice(&bytes)
-            .map_err(|error| failed(format!("not an OCI configuration: {error}")))?;
-        Ok(Bundle::from_spec(&spec))
+        Bundle::parse(&bytes).map_err(|error| failed(format!("not an OCI configuration: {error}")))
     }
 
-    fn from_spec(spec: &Spec) -> Bundle {
-        let sorted = |map: &HashMap<String, String>| map.clone().into_iter().collect();
-        let process = spec.process().as_ref();
-        Bundle {
-            annotations: spec.annotations().as_ref().map(sorted).unwrap_or_default(),
-            environment: process.and_then(|p| p.env().clone()).unwrap_or_default(),
-            arguments: process.and_then(|p| p.args().clone()).unwrap_or_default(),
-            hostname: spec.hostname().clone(),
-            cgroups_path: spec
-                .linux()
-                .as_ref()
-                .and_then(|linux| linux.cgroups_path().as_ref()?.to_str().map(str::to_owned)),
-        }
+    fn parse(bytes: &[u8]) -> serde_json::Result<Bundle> {
+        let Written { process, hostname, annotations, linux } = serde_json::from_slice(bytes)?;
+        let process = process.unwrap_or_default();
+        Ok(Bundle {
+            annotations: annotations.unwrap_or_default(),
+            environment: process.env.unwrap_or_default(),
+            arguments: process.args.unwrap_or_default(),
+            hostname,
+            cgroups_path: linux.unwrap_or_default().cgroups_path,
+        })
     }
 
     /// The container's annotations.
@@ -93,5 +106,31 @@ impl Bundle {
         ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"]
             .iter()
             .any(|key| self.annotation(key) == Some("sandbox"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matters_is_read_and_the_rest_is_not_judged() {
+        let text =
+            br#"{"ociVersion":"9.0","process":{"args":["a","b"],"env":["A=b"],"capabilities":{
+            "bounding":["CAP_OF_TOMORROW"]}},"hostname":"h","annotations":{"x":"y"},"linux":{
+            "cgroupsPath":"/p/c","seccomp":{"defaultAction":"SCMP_ACT_OF_TOMORROW"}},"new":[]}"#;
+        let bundle = Bundle::parse(text).unwrap();
+        assert_eq!(bundle.arguments(), ["a", "b"]);
+        assert_eq!(bundle.environment(), ["A=b"]);
+        assert_eq!(bundle.hostname(), Some("h"));
+        assert_eq!(bundle.annotation("x"), Some("y"));
+        assert_eq!(bundle.cgroups_path(), Some("/p/c"));
+        for text in ["{}", r#"{"process":null,"linux":{"cgroupsPath":null},"annotations":null}"#] {
+            let bundle = Bundle::parse(text.as_bytes()).unwrap();
+            assert!(bundle.arguments().is_empty() && bundle.cgroups_path().is_none(), "{text}");
+        }
+        for text in ["", "{", "7", r#"{"process":{"args":[1]}}"#, r#"{"annotations":[]}"#] {
+            assert!(Bundle::parse(text.as_bytes()).is_err(), "{text}");
+        }
     }
 }
