@@ -97,3 +97,15 @@ fn a_recipe_that_cannot_work_is_refused_with_its_line() {
     let output = program(&["recipe", "validate", file.to_str().unwrap()]).output().unwrap();
     check("good", &output, 0, "");
 }
+
+#[test]
+fn a_hostile_state_moves_no_cursor() {
+    use std::io::Write as _;
+    let mut hook = program(&["hook", "createRuntime"]);
+    let mut child = hook.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let state = br#"{"id":"c","status":"\u001b[2J\n\u202e","bundle":"/b"}"#;
+    child.stdin.take().unwrap().write_all(state).unwrap();
+    let output = child.wait_with_output().unwrap();
+    check("hostile", &output, 0, "\\x1b[2J\\n\\u{202e}");
+    assert_eq!(output.stderr.iter().filter(|byte| byte.is_ascii_control()).count(), 1);
+}

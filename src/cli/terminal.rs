@@ -1,5 +1,6 @@
 //! Standard output and standard error as the verbs use them.
 
+use crate::escape;
 use anstream::ColorChoice;
 use clap::ValueEnum;
 use std::io::{self, Write};
@@ -61,5 +62,6 @@ pub(super) fn is_unread(error: &anyhow::Error) -> bool {
 /// words: `eprintln!` would panic, and a hook that panics keeps a container from
 /// starting.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(anstream::stderr(), "buildwarden: {text}");
+    // An error may quote what a container controls.
+    let _ = writeln!(anstream::stderr(), "buildwarden: {}", escape::prose(text));
 }

@@ -30,7 +30,7 @@ pub use evidence::detector;
 pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 
-use crate::config::Settings;
+use crate::{config::Settings, escape};
 use std::{fmt::Display, io::Write as _, path::PathBuf};
 
 /// Names of the files in a container's report directory.
@@ -51,7 +51,9 @@ pub fn containers_directory(settings: &Settings) -> PathBuf {
 /// Says on standard error what went wrong and did not stop us. Nobody may be there to
 /// hear it, which must not stop us either.
 fn warn(text: &dyn Display) {
-    let _ = writeln!(anstream::stderr(), "buildwarden: warning: {text}");
+    // It may quote what a container controls.
+    let text = text.to_string();
+    let _ = writeln!(anstream::stderr(), "buildwarden: warning: {}", escape::prose(&text));
 }
 
 /// Who a configuration is to the probe set, which all of a host share: its containers

@@ -1,6 +1,7 @@
 //! The runtime's log, in which engines look for what went wrong.
 
 use super::invocation::LogFile;
+use crate::escape;
 use serde::Serialize;
 use std::{
     fmt::Display,
@@ -32,8 +33,13 @@ pub(super) fn say(log: Option<&LogFile>, level: Level, message: &dyn Display) {
     let message = format!("buildwarden: {message}");
     let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     if let Err(error) = append(log, &line(log.json, level, &message, &time)) {
-        anstream::eprintln!("buildwarden: warning: {}: {error}", log.path.display());
+        warn(&format!("{}: {error}", log.path.display()));
     }
+}
+
+/// Says it on standard error, closed or not: that must not keep a container from starting.
+pub(super) fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "buildwarden: warning: {}", escape::prose(text));
 }
 
 fn line(json: bool, level: Level, msg: &str, time: &str) -> String {

@@ -74,7 +74,7 @@ fn prepare(
                 OnError::Allow => {
                     let text = format!("{error}; the container starts untraced");
                     log::say(invocation.log.as_ref(), Level::Warning, &text);
-                    anstream::eprintln!("buildwarden: warning: {text}");
+                    log::warn(&text);
                     Ok(real)
                 }
             }

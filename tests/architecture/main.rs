@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("cgroup", &["host"]),
     ("oci", &["report"]),
     ("config", &["detect", "escape"]),
-    ("runtime", &["config", "host", "oci"]),
+    ("runtime", &["config", "escape", "host", "oci"]),
     ("trace", &[]),
     (
         "collect",
@@ -28,6 +28,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "cgroup",
             "config",
             "detect",
+            "escape",
             "event",
             "execlog",
             "host",
