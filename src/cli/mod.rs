@@ -3,6 +3,7 @@
 
 mod check;
 mod collect;
+mod diff;
 mod doctor;
 mod exit;
 mod fail_on;
@@ -44,6 +45,7 @@ enum Verb {
     List(list::Args),
     Watch(watch::Args),
     Report(report::Args),
+    Diff(diff::Args),
     Doctor(doctor::Args),
     Gc(gc::Args),
     Man(manual::ManArgs),
@@ -77,6 +79,7 @@ fn by_verb() -> anyhow::Result<Exit> {
         Verb::List(args) => list::run(args, config),
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),
+        Verb::Diff(args) => diff::run(args, config),
         Verb::Doctor(args) => doctor::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
         Verb::Man(args) => manual::man(args),

@@ -9,6 +9,7 @@ use crate::{
     config::Settings,
     escape,
     report::{
+        baseline::{self, Paths},
         json,
         model::Report,
         text::{self, Layout},
@@ -34,6 +35,7 @@ Examples:
   buildwarden report web.2
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
+  buildwarden report web --baseline web.1
   buildwarden report 7f3a --fail-on critical > /dev/null
 
 Exit codes:
@@ -49,6 +51,10 @@ pub(super) struct Args {
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Mark what this report of an earlier build does not have; `buildwarden diff` shows it in
+    /// other formats
+    #[arg(long, value_name = "ID|FILE")]
+    baseline: Option<String>,
     /// Write to this file, not to standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -74,6 +80,16 @@ enum Format {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let report = read(&args.what, config)?;
+    let baseline = match &args.baseline {
+        Some(_) if args.format != Format::Text => {
+            bail!("--baseline marks the text only: `buildwarden diff` compares in other formats")
+        }
+        Some(what) if what == "-" && args.what == "-" => {
+            bail!("standard input can be the report or the baseline, not both")
+        }
+        Some(what) => Some(baseline::compare(&read(what, config)?, &report, Paths::Alike)),
+        None => None,
+    };
     let text = match args.format {
         Format::Json => json::pretty(&report).context("report as JSON")?,
         Format::Text => {
@@ -86,7 +102,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
                 (None, Some(_)) => terminal::WIDTH,
                 (None, None) => terminal::width(),
             };
-            text::render(&report, Layout { width, colour })
+            text::render_since(&report, baseline.as_ref(), Layout { width, colour })
         }
     };
     match &args.output {
@@ -102,7 +118,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
 }
 
 /// The report that the argument means.
-fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
+pub(super) fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
     if what == "-" {
         let mut bytes = Vec::new();
         io::stdin().read_to_end(&mut bytes).context("standard input")?;

@@ -9,6 +9,7 @@ use crate::{
     event::base_name,
     report::{
         Bytes, Time,
+        baseline::Difference,
         model::{
             Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
             Tool,
@@ -33,17 +34,17 @@ struct Group<'a> {
 }
 
 /// Every finding: the most important first, then as they happened.
-pub(super) fn all(page: &mut Page, report: &Report) {
+pub(super) fn all(page: &mut Page, report: &Report, baseline: Option<&Difference>) {
     let groups = groups(&report.findings);
     if groups.len() > 1 {
         page.gap();
         for group in groups.iter().take(SHOWN) {
-            overview(page, group);
+            overview(page, group, baseline);
         }
     }
     for (i, group) in groups.iter().take(SHOWN).enumerate() {
         let alike = groups[..i].iter().find(|other| is_alike(other.finding, group.finding));
-        one(page, group, report, alike.map(|other| other.finding));
+        one(page, group, report, alike.map(|other| other.finding), baseline);
     }
     let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     let beyond = beyond.saturating_add(report.findings_omitted);
@@ -120,12 +121,13 @@ fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     groups
 }
 
-fn overview(page: &mut Page, group: &Group<'_>) {
+fn overview(page: &mut Page, group: &Group<'_>, baseline: Option<&Difference>) {
     let finding = group.finding;
     let mut lead = vec![piece(Ink::Plain, format!("{:>4}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = title(finding);
+    let mut line = new_mark(finding, baseline);
+    line.extend(title(finding));
     if group.count > 1 {
         line.push(piece(Ink::Plain, format!(" ×{}", words::number(group.count))));
     }
@@ -135,7 +137,13 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     page.paragraph(0, &lead, &line);
 }
 
-fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Finding>) {
+fn one(
+    page: &mut Page,
+    group: &Group<'_>,
+    report: &Report,
+    alike: Option<&Finding>,
+    baseline: Option<&Difference>,
+) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
@@ -144,7 +152,8 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Findi
     let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = title(finding);
+    let mut line = new_mark(finding, baseline);
+    line.extend(title(finding));
     let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
     line.push(piece(Ink::Faint, format!(" · {}", words::name(title))));
     page.paragraph(0, &lead, &line);
@@ -233,6 +242,13 @@ fn is_alike(first: &Finding, second: &Finding) -> bool {
         || first.recipe == second.recipe
             && first.advice.len() == second.advice.len()
             && first.advice.len() > SPECIFIC
+}
+
+/// `NEW`, where the baseline has nothing of the kind.
+fn new_mark(finding: &Finding, baseline: Option<&Difference>) -> Vec<Piece> {
+    let Finding { recipe, tool, addresses, .. } = finding;
+    let new = baseline.is_some_and(|baseline| baseline.is_new(recipe, tool, addresses));
+    if new { vec![piece(Ink::Mark, "NEW"), piece(Ink::Plain, " ")] } else { Vec::new() }
 }
 
 /// The headline of a finding.

@@ -1,6 +1,7 @@
 //! The report for a person at a terminal: the verdict first, then each finding
 //! with its address marked, then the proof.
 
+mod baseline;
 mod command;
 mod finding;
 mod live;
@@ -8,7 +9,7 @@ mod page;
 mod summary;
 mod words;
 
-use super::model::Report;
+use super::{baseline::Difference, model::Report};
 pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
 use page::Page;
 pub use words::{between, minute, moment};
@@ -25,12 +26,27 @@ pub struct Layout {
 
 /// The whole report. Whatever the build controls in it is escaped.
 pub fn render(report: &Report, layout: Layout) -> String {
+    render_since(report, None, layout)
+}
+
+/// The whole report, with marks at what an earlier build did not execute.
+pub fn render_since(report: &Report, baseline: Option<&Difference>, layout: Layout) -> String {
     let mut page = Page::new(layout);
     summary::head(&mut page, report);
-    finding::all(&mut page, report);
+    if let Some(difference) = baseline {
+        baseline::since(&mut page, difference);
+    }
+    finding::all(&mut page, report, baseline);
     finding::allowed(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);
+    page.into_text()
+}
+
+/// What two reports differ in.
+pub fn difference(difference: &Difference, layout: Layout) -> String {
+    let mut page = Page::new(layout);
+    baseline::difference(&mut page, difference);
     page.into_text()
 }
