@@ -1,12 +1,19 @@
-//! Waiting for the files of a directory to grow.
+//! Waiting for files to grow and directories to fill.
 
 use nix::{
     errno::Errno,
-    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor},
 };
-use std::{io, os::fd::AsRawFd};
+use std::{
+    ffi::OsString,
+    io,
+    os::fd::{AsFd as _, AsRawFd},
+    path::Path,
+    time::{Duration, Instant},
+};
 
-/// Wakes up when a file in a directory was made or written to.
+/// Wakes up when something that is watched changes.
 ///
 /// Watch first, then read, then wait: what is written in between wakes the wait.
 #[derive(Debug)]
@@ -14,28 +21,131 @@ pub struct Changes {
     inotify: Inotify,
 }
 
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Watch(WatchDescriptor);
+
+/// Something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This did; in a directory the entry of that name.
+    At(Watch, Option<OsString>),
+    /// More changed than the kernel keeps: anything may have.
+    Anything,
+}
+
 impl Changes {
-    /// Watches an open directory from now on, whatever its name leads to by then.
+    /// Watches nothing yet.
+    pub fn new() -> io::Result<Changes> {
+        Ok(Changes { inotify: Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)? })
+    }
+
+    /// Watches an open directory and the files in it from now on, whatever its name leads
+    /// to by then.
     pub fn in_directory(directory: &impl AsRawFd) -> io::Result<Changes> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
-        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let changes = Changes::new()?;
         let flags = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MODIFY
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_DELETE
             // The removal of the directory changes its link count, which is an attribute.
             | AddWatchFlags::IN_ATTRIB;
-        inotify.add_watch(path.as_str(), flags)?;
-        Ok(Changes { inotify })
+        changes.add(&by_descriptor(directory), flags)?;
+        Ok(changes)
     }
 
-    /// Waits for the next change; several at once count as one.
-    pub fn wait(&self) -> io::Result<()> {
+    /// Watches an open file: wakes when it is written to or removed.
+    pub fn watch_file(&self, file: &impl AsRawFd) -> io::Result<Watch> {
+        self.add(&by_descriptor(file), AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB)
+    }
+
+    /// Watches a directory: wakes when something is made or removed in it, or it itself
+    /// is removed; not when a file in it grows.
+    pub fn watch_entries(&self, directory: &Path) -> io::Result<Watch> {
+        let flags = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_ONLYDIR
+            | AddWatchFlags::IN_DONT_FOLLOW;
+        self.add(directory, flags)
+    }
+
+    /// Watches something no more.
+    pub fn forget(&self, watch: Watch) {
+        // Gone by itself when what it watched is gone.
+        let _ = self.inotify.rm_watch(watch.0);
+    }
+
+    fn add(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
+        Ok(Watch(self.inotify.add_watch(path, flags)?))
+    }
+
+    /// Waits for the next changes, until a moment if one is given; none when it has come.
+    pub fn wait(&self, until: Option<Instant>) -> io::Result<Vec<Change>> {
         loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, left.map_or(PollTimeout::NONE, timeout)) {
+                Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(Vec::new()),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
             match self.inotify.read_events() {
-                Err(Errno::EINTR) => (),
-                result => return result.map(drop).map_err(io::Error::from),
+                Ok(events) => return Ok(events.into_iter().map(change).collect()),
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+fn by_descriptor(open: &impl AsRawFd) -> std::path::PathBuf {
+    format!("/proc/self/fd/{}", open.as_raw_fd()).into()
+}
+
+/// Rounded up, so that nobody wakes before the moment has come.
+fn timeout(left: Duration) -> PollTimeout {
+    let ms = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(ms).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
+}
+
+fn change(event: InotifyEvent) -> Change {
+    if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+        return Change::Anything;
+    }
+    Change::At(Watch(event.wd), event.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, io::Write as _};
+
+    #[test]
+    fn it_wakes_for_what_it_watches_and_for_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = fs::File::create_new(&path).unwrap();
+        let mut other = fs::File::create_new(dir.path().join("other")).unwrap();
+        let changes = Changes::new().unwrap();
+        let file = changes.watch_file(&log).unwrap();
+        let directory = changes.watch_entries(dir.path()).unwrap();
+        let now = || changes.wait(Some(Instant::now())).unwrap();
+
+        other.write_all(b"x").unwrap();
+        assert_eq!(now(), []);
+        log.write_all(b"x").unwrap();
+        assert_eq!(changes.wait(None).unwrap(), [Change::At(file, None)]);
+        fs::create_dir(dir.path().join("new")).unwrap();
+        assert_eq!(now(), [Change::At(directory, Some("new".into()))]);
+        fs::remove_file(&path).unwrap();
+        assert!(now().contains(&Change::At(file, None)));
+        changes.forget(file);
+        changes.forget(directory);
+        now();
+        other.write_all(b"x").unwrap();
+        log.write_all(b"x").unwrap();
+        assert_eq!(now(), []);
     }
 }

@@ -6,6 +6,7 @@ mod collect;
 mod diff;
 mod doctor;
 mod exit;
+mod export;
 mod fail_on;
 mod gc;
 mod hook;
@@ -47,6 +48,7 @@ enum Verb {
     Report(report::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Gc(gc::Args),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
@@ -81,6 +83,7 @@ fn by_verb() -> anyhow::Result<Exit> {
         Verb::Report(args) => report::run(args, config),
         Verb::Diff(args) => diff::run(args, config),
         Verb::Doctor(args) => doctor::run(args, config),
+        Verb::Export(args) => export::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
         Verb::Man(args) => manual::man(args),
         Verb::Completions(args) => manual::completions(args),

@@ -96,7 +96,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         if fstat(&directory).is_ok_and(|stat| stat.st_nlink == 0) {
             bail!("{}: it was removed while it was watched", run.path().display());
         }
-        changes.wait().context("waiting for the container")?;
+        changes.wait(None).context("waiting for the container")?;
     }
 }
 

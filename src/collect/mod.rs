@@ -23,7 +23,7 @@ mod step;
 mod sweep;
 
 pub use attach::{Attached, Stage, Target, attach};
-pub use collector::{collect, spawn_collector};
+pub use collector::{collect, detach, drop_privileges, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
 pub use evidence::detector;
@@ -41,6 +41,8 @@ pub mod file {
     pub const EXECS: &str = "execs.jsonl";
     /// The exit report.
     pub const REPORT: &str = "report.json";
+    /// What was sent to the configured outputs.
+    pub const EXPORTS: &str = "exports.json";
 }
 
 /// Where the report directories are.

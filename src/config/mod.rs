@@ -13,4 +13,4 @@ mod written;
 mod tests;
 
 pub use error::{ConfigError, Problem};
-pub use settings::{DEFAULT_PATH, Honour, OnError, Runtimes, Settings, When};
+pub use settings::{DEFAULT_PATH, Honour, OnError, Outputs, Runtimes, Settings, Syslog, When};

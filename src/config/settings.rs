@@ -6,6 +6,7 @@ use crate::detect::Policy;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The file that is read when no other is named.
@@ -61,6 +62,34 @@ pub struct Runtimes {
     pub youki: Option<PathBuf>,
 }
 
+/// Where findings and ends are sent besides the annotation log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// The socket of systemd's journal.
+    pub journald: Option<PathBuf>,
+    /// A syslog daemon.
+    pub syslog: Option<Syslog>,
+    /// The URL that takes OTLP logs.
+    pub otlp: Option<String>,
+}
+
+impl Outputs {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Outputs::default()
+    }
+}
+
+/// How a syslog daemon is reached: by datagrams, so that it can never block.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Syslog {
+    /// A socket.
+    Socket(PathBuf),
+    /// An address and port.
+    Udp(SocketAddr),
+}
+
 /// Everything an administrator can decide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -94,6 +123,10 @@ pub struct Settings {
     pub policy: Policy,
     /// Recipe files to apply besides the built-in ones.
     pub recipes: Vec<PathBuf>,
+    /// Where findings and ends are sent.
+    pub outputs: Outputs,
+    /// The file that these were read from, for a process that is to read it again.
+    pub source: Option<PathBuf>,
 }
 
 impl Settings {
@@ -112,7 +145,9 @@ impl Settings {
             Err(source) => return Err(ConfigError::new(path, Problem::Unreadable(source))),
         };
         let text = read(file).map_err(|problem| ConfigError::new(path, problem))?;
-        Written::parse(&text).map_err(|error| error.at(path))
+        let settings = Written::parse(&text).map_err(|error| error.at(path))?;
+        let source = std::path::absolute(path).ok();
+        Ok(Settings { source, ..settings })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The file as it is written: one type a table, every key optional.
 
 use super::error::{ParseError, Problem};
-use super::settings::{Honour, OnError, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, Pool, RingSize};
+use super::settings::{Honour, OnError, Outputs, Runtimes, Settings, Syslog, When};
+use super::value::{AbsolutePath, Endpoint, GroupName, Pool, RingSize};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub(super) struct Written {
     runtime: Runtime,
     annotations: Annotations,
     keep: Keep,
+    output: Output,
     policy: PolicyFile,
 }
 
@@ -76,6 +77,14 @@ struct Keep {
     group: Option<GroupName>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Output {
+    journald: Option<AbsolutePath>,
+    syslog: Option<Syslog>,
+    otlp: Option<Endpoint>,
+}
+
 impl Default for Written {
     fn default() -> Self {
         Written {
@@ -88,6 +97,7 @@ impl Default for Written {
             runtime: Runtime::default(),
             annotations: Annotations::default(),
             keep: Keep::default(),
+            output: Output::default(),
             policy: PolicyFile::default(),
         }
     }
@@ -161,7 +171,13 @@ impl Written {
             keep_execs: self.keep.execs,
             group: self.keep.group.map(|group| group.0),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
+            outputs: Outputs {
+                journald: self.output.journald.map(|path| path.0),
+                syslog: self.output.syslog,
+                otlp: self.output.otlp.map(|endpoint| endpoint.0),
+            },
             policy,
+            source: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("escape", &[]),
     ("event", &[]),
     ("wire", &["event"]),
@@ -40,6 +40,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
         ],
     ),
     ("store", &["annotation", "collect", "config", "escape", "execlog", "oci", "report"]),
+    ("export", &["annotation", "collect", "config", "escape", "report", "store"]),
     ("doctor", &["config", "escape", "host", "report", "trace"]),
     (
         "cli",
@@ -52,6 +53,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "escape",
             "event",
             "execlog",
+            "export",
             "host",
             "oci",
             "report",

@@ -252,7 +252,7 @@ fn new_mark(finding: &Finding, baseline: Option<&Difference>) -> Vec<Piece> {
 }
 
 /// The headline of a finding.
-fn title(finding: &Finding) -> Vec<Piece> {
+pub(super) fn title(finding: &Finding) -> Vec<Piece> {
     let Finding { tool, addresses, addresses_omitted, shells, importance, .. } = finding;
     headline(tool, addresses, *addresses_omitted, shells, ink(*importance))
 }

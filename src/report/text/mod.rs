@@ -9,7 +9,11 @@ mod page;
 mod summary;
 mod words;
 
-use super::{baseline::Difference, model::Report};
+use super::{
+    Bytes,
+    baseline::Difference,
+    model::{Finding, Report},
+};
 pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
 use page::Page;
 pub use words::{between, minute, moment};
@@ -42,6 +46,16 @@ pub fn render_since(report: &Report, baseline: Option<&Difference>, layout: Layo
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);
     page.into_text()
+}
+
+/// What a finding is about, in a few words: `wget → 198.51.100.7`.
+pub fn headline(found: &Finding) -> String {
+    finding::title(found).into_iter().map(|piece| piece.text).collect()
+}
+
+/// A command line on one row of at most `width` columns.
+pub fn command_line(argv: &[Bytes], width: usize) -> String {
+    command::one_line(argv.iter().map(Bytes::as_bytes), width)
 }
 
 /// What two reports differ in.
