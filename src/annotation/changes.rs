@@ -44,19 +44,24 @@ impl Changes {
     /// to by then.
     pub fn in_directory(directory: &impl AsRawFd) -> io::Result<Changes> {
         let changes = Changes::new()?;
+        changes.add(directory)?;
+        Ok(changes)
+    }
+
+    /// Watches an open directory and the files in it too; once more is as once.
+    pub fn add(&self, directory: &impl AsRawFd) -> io::Result<()> {
         let flags = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MODIFY
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_DELETE
             // The removal of the directory changes its link count, which is an attribute.
             | AddWatchFlags::IN_ATTRIB;
-        changes.add(&by_descriptor(directory), flags)?;
-        Ok(changes)
+        self.watch(&by_descriptor(directory), flags).map(drop)
     }
 
     /// Watches an open file: wakes when it is written to or removed.
     pub fn watch_file(&self, file: &impl AsRawFd) -> io::Result<Watch> {
-        self.add(&by_descriptor(file), AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB)
+        self.watch(&by_descriptor(file), AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB)
     }
 
     /// Watches a directory: wakes when something is made or removed in it, or it itself
@@ -68,7 +73,7 @@ impl Changes {
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_ONLYDIR
             | AddWatchFlags::IN_DONT_FOLLOW;
-        self.add(directory, flags)
+        self.watch(directory, flags)
     }
 
     /// Watches something no more.
@@ -77,12 +82,17 @@ impl Changes {
         let _ = self.inotify.rm_watch(watch.0);
     }
 
-    fn add(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
+    fn watch(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
         Ok(Watch(self.inotify.add_watch(path, flags)?))
     }
 
-    /// Waits for the next changes, until a moment if one is given; none when it has come.
-    pub fn wait(&self, until: Option<Instant>) -> io::Result<Vec<Change>> {
+    /// Waits for the next change; several at once count as one.
+    pub fn wait(&self) -> io::Result<()> {
+        self.next(None).map(drop)
+    }
+
+    /// The next changes, waited for until a moment if one is given; none when it has come.
+    pub fn next(&self, until: Option<Instant>) -> io::Result<Vec<Change>> {
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
@@ -131,12 +141,12 @@ mod tests {
         let changes = Changes::new().unwrap();
         let file = changes.watch_file(&log).unwrap();
         let directory = changes.watch_entries(dir.path()).unwrap();
-        let now = || changes.wait(Some(Instant::now())).unwrap();
+        let now = || changes.next(Some(Instant::now())).unwrap();
 
         other.write_all(b"x").unwrap();
         assert_eq!(now(), []);
         log.write_all(b"x").unwrap();
-        assert_eq!(changes.wait(None).unwrap(), [Change::At(file, None)]);
+        assert_eq!(changes.next(None).unwrap(), [Change::At(file, None)]);
         fs::create_dir(dir.path().join("new")).unwrap();
         assert_eq!(now(), [Change::At(directory, Some("new".into()))]);
         fs::remove_file(&path).unwrap();

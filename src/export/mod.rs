@@ -190,7 +190,7 @@ fn follow(
             if !live || removed {
                 return Ok(tally);
             }
-            changes.wait(None).map_err(failed)?;
+            changes.wait().map_err(failed)?;
             continue;
         }
         let (sent, error) = output.send(&batch, &mut patience);

@@ -14,7 +14,10 @@ pub use run::Run;
 pub use summary::{State, Summary};
 
 use crate::{collect::containers_directory, config::Settings, oci::ContainerId};
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Where the runs are kept.
 #[derive(Clone, Debug)]
@@ -51,6 +54,21 @@ impl Store {
         }
         names.sort();
         Ok(names.into_iter().map(|name| Run::new(&self.containers, name)).collect())
+    }
+
+    /// The run whose directory has this name; none when no run's has.
+    pub fn run(&self, name: &str) -> Option<Run> {
+        could_be_a_run(name).then(|| Run::new(&self.containers, name.to_owned()))
+    }
+
+    /// Where the runs are kept.
+    pub fn containers(&self) -> &Path {
+        &self.containers
+    }
+
+    /// Where containers are as long as they live, a directory each by its id.
+    pub fn live(&self) -> &Path {
+        &self.live
     }
 
     /// Whether the container with this id lives, as far as the collection knows.

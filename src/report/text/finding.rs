@@ -289,7 +289,7 @@ fn headline(
     line
 }
 
-fn importance(importance: Importance) -> Vec<Piece> {
+pub(super) fn importance(importance: Importance) -> Vec<Piece> {
     match importance {
         Importance::Critical => vec![piece(Ink::Critical, "CRITICAL")],
         Importance::Medium => vec![piece(Ink::Medium, "MEDIUM"), piece(Ink::Plain, "  ")],

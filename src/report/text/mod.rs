@@ -14,7 +14,10 @@ use super::{
     baseline::Difference,
     model::{Finding, Report},
 };
-pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
+pub use live::{
+    LiveStatus, live_allowed, live_end, live_exec, live_finding, live_gap, live_row_end,
+    live_row_finding, live_row_gap, live_start, live_status, live_whom,
+};
 use page::Page;
 pub use words::{between, minute, moment};
 

@@ -123,7 +123,7 @@ fn fact(page: &mut Page, name: &str, text: String) {
 }
 
 /// The beginning of an engine's long hexadecimal id; another id whole.
-fn short_id(id: &str) -> String {
+pub(super) fn short_id(id: &str) -> String {
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = id.get(..12).filter(|_| long).unwrap_or(id);
     words::name(shown)
