@@ -16,3 +16,4 @@ mod lifecycle;
 mod scope;
 mod shim;
 mod tool;
+mod watch;

@@ -373,6 +373,19 @@ fn watch_takes_up_what_starts_meanwhile() {
 }
 
 #[test]
+fn watch_begins_with_the_run_that_lives() {
+    let findings = fixture("one-finding").findings;
+    let host = Host::new();
+    let mut ended = host.begin("web", container("web", 1));
+    ended.log.finding(findings[0].exec.time, &findings[0]).unwrap();
+    ended.end(Verdict::Findings, &findings, None);
+    let mut lives = host.begin("web.2", container("web", 2));
+    let watcher = Watcher::start(host.command(&["watch"]));
+    lives.log.gap(at(3.0), 1, &Gap { execs: 2, exits: 0 }).unwrap();
+    assert_eq!(watcher.until("LOST").lines().count(), 1);
+}
+
+#[test]
 fn watch_shows_a_job_until_it_is_idle() {
     let finding = &fixture("one-finding").findings[0];
     let host = Host::new();

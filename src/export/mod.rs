@@ -98,7 +98,8 @@ pub fn export(
             .collect();
         let joined = threads.into_iter().map(|(name, thread)| {
             // A panic of one is no reason to lose what the others say.
-            let tally = thread.join().unwrap_or_else(|_| Ok(Tally::default()))?;
+            let gone = || Tally { error: Some("it panicked".to_owned()), ..Tally::default() };
+            let tally = thread.join().unwrap_or_else(|_| Ok(gone()))?;
             Ok((name, tally))
         });
         joined.collect::<Result<BTreeMap<_, _>, ExportError>>()

@@ -16,7 +16,7 @@ use crate::{
         model::{Container, Job},
         text::{self, Layout, LiveStatus},
     },
-    store::{Run, Store},
+    store::{Run, State, Store},
 };
 use anyhow::Context;
 use nix::sys::stat::fstat;
@@ -113,6 +113,11 @@ enum Read {
     Ended,
 }
 
+/// Whether a run's log has its last line.
+fn has_ended(store: &Store, run: &Run) -> bool {
+    store.summary(run).is_ok_and(|summary| summary.state == State::Finished)
+}
+
 impl Watcher<'_> {
     /// Watches what will come, then reads what is there.
     fn begin(&mut self) -> anyhow::Result<()> {
@@ -137,7 +142,9 @@ impl Watcher<'_> {
     /// Takes up every run that goes on, and reads all that are watched.
     fn look_around(&mut self, first: bool) -> anyhow::Result<()> {
         for run in self.store.runs()? {
-            if self.goes_on(run.name()) || first && self.job.is_some() {
+            // Of the runs of an id that lives, the last is the one that does.
+            let goes_on = || self.goes_on(run.name()) && !has_ended(self.store, &run);
+            if first && self.job.is_some() || goes_on() {
                 self.add(&run, first)?;
             }
         }

@@ -117,7 +117,8 @@ fn alike(page: &mut Page, difference: &Difference) {
     if let count @ 1.. = difference.alike.len() as u64 {
         let files = words::count(count, "more program differs", "more programs differ");
         let text = format!(
-            "{files} from one before only in a version or a generated name; --exact counts them"
+            "{files} from one before only in a version or a generated name; `diff --exact` counts \
+             those"
         );
         page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
     }
