@@ -32,7 +32,6 @@ const WIDTH: usize = 240;
 pub(super) fn watch(store: &Store, args: &Args) -> anyhow::Result<Exit> {
     let colour = args.color.on_stdout();
     let width = terminal::width_if_terminal().unwrap_or(WIDTH);
-    let mut status = Status::new(!args.json, colour);
     let mut watcher = Watcher {
         store,
         job: args.job.as_deref(),
@@ -44,24 +43,18 @@ pub(super) fn watch(store: &Store, args: &Args) -> anyhow::Result<Exit> {
         watched: BTreeMap::new(),
         by_watch: HashMap::new(),
         counts: Counts::default(),
-        out: String::new(),
+        status: Status::new(!args.json, colour),
+        is_read: true,
     };
     watcher.begin()?;
-    loop {
-        if !status.print(&std::mem::take(&mut watcher.out))? {
-            return Ok(Exit::Success);
-        }
-        if args.until_idle && watcher.is_idle() {
-            return Ok(Exit::Success);
-        }
-        if !status.draw(|count| watcher.status(count))? {
-            return Ok(Exit::Success);
-        }
-        let changes = watcher.changes.next(status.due()).context("waiting for containers")?;
-        for change in changes {
+    while watcher.is_read && !(args.until_idle && watcher.is_idle()) {
+        watcher.draw_status()?;
+        let due = watcher.status.due();
+        for change in watcher.changes.next(due).context("waiting for containers")? {
             watcher.take(change)?;
         }
     }
+    Ok(Exit::Success)
 }
 
 /// Whom there is to watch, and what came of it so far.
@@ -79,8 +72,9 @@ struct Watcher<'a> {
     watched: BTreeMap<String, Watched>,
     by_watch: HashMap<Watch, String>,
     counts: Counts,
-    /// What is to be written.
-    out: String,
+    status: Status,
+    /// Whether somebody reads what is written.
+    is_read: bool,
 }
 
 #[derive(Default)]
@@ -199,8 +193,16 @@ impl Watcher<'_> {
         if self.watched.contains_key(&name) {
             return Ok(());
         }
-        // It may be gone already, and so may be its log.
-        let Ok((watch, has_log)) = self.watch(run) else { return Ok(()) };
+        let (watch, has_log) = match self.watch(run) {
+            Ok(watched) => watched,
+            Err(_) if !run.path().is_dir() => return Ok(()),
+            // One that cannot be watched, or is one too many for the kernel
+            // (fs.inotify.max_user_watches), must not hide the others.
+            Err(error) => {
+                terminal::say(&format!("{}: cannot watch it: {error:#}", run.path().display()));
+                return Ok(());
+            }
+        };
         let execs_before = if old { run.last_exec().unwrap_or(0) } else { 0 };
         let watched = Watched {
             run: run.clone(),
@@ -323,17 +325,15 @@ impl Watcher<'_> {
             }
             _ => String::new(),
         };
-        if self.json {
-            self.out += &json::line(line).context("annotation as JSON")?;
-            self.out.push('\n');
-        } else {
-            self.out += &text;
-        }
+        let text =
+            if self.json { json::line(line).context("annotation as JSON")? + "\n" } else { text };
+        self.is_read &= self.status.print(&text)?;
         Ok(())
     }
 
-    /// How it stands, with the execs that were watched; they are counted when it is time to.
-    fn status(&mut self, count: bool) -> (LiveStatus, u64) {
+    /// Draws the last line, where there is one.
+    fn draw_status(&mut self) -> anyhow::Result<()> {
+        let Some(count) = self.status.wants() else { return Ok(()) };
         if count {
             for watched in self.watched.values_mut() {
                 watched.execs = watched.run.last_exec().unwrap_or(0).max(watched.execs);
@@ -344,8 +344,9 @@ impl Watcher<'_> {
             live += 1;
             execs += watched.execs - watched.execs_before;
         }
-        let findings = self.counts.findings.total();
-        let lost = self.counts.lost;
-        (LiveStatus { live, execs_per_second: 0.0, lost, findings }, execs)
+        let (findings, lost) = (self.counts.findings.total(), self.counts.lost);
+        let status = LiveStatus { live, execs_per_second: 0.0, lost, findings };
+        self.is_read &= self.status.draw(status, count.then_some(execs))?;
+        Ok(())
     }
 }

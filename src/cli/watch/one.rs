@@ -228,12 +228,10 @@ impl View {
 
     /// Draws the last line, where there is one.
     fn draw_status(&mut self, run: &Run, execs_before: u64) -> anyhow::Result<bool> {
-        let (findings, lost) = (self.findings, self.lost);
-        self.status.draw(|count| {
-            let execs = count.then(|| run.last_exec()).flatten().unwrap_or(0);
-            let status = LiveStatus { live: 1, execs_per_second: 0.0, lost, findings };
-            (status, execs.saturating_sub(execs_before))
-        })
+        let Some(count) = self.status.wants() else { return Ok(true) };
+        let execs = count.then(|| run.last_exec().unwrap_or(0).saturating_sub(execs_before));
+        let Self { findings, lost, .. } = *self;
+        self.status.draw(LiveStatus { live: 1, execs_per_second: 0.0, lost, findings }, execs)
     }
 
     /// Milliseconds since recording began.

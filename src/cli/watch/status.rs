@@ -45,28 +45,26 @@ impl Status {
         self.on.then_some(self.due)
     }
 
-    /// Draws it, if it is time to, or lines were written over it. `now` says how it
-    /// stands, and how many execs there were since the watching began.
-    pub(super) fn draw(
-        &mut self,
-        now: impl FnOnce(bool) -> (LiveStatus, u64),
-    ) -> anyhow::Result<bool> {
-        let at = Instant::now();
-        let due = at >= self.due;
-        if !self.on || self.drawn && !due {
-            return Ok(true);
-        }
-        let (status, execs) = now(due);
-        if due {
+    /// Whether it is to be drawn: when it is time to, or lines were written over it. Then,
+    /// whether execs are to be counted for it.
+    pub(super) fn wants(&self) -> Option<bool> {
+        let due = Instant::now() >= self.due;
+        (self.on && (due || !self.drawn)).then_some(due)
+    }
+
+    /// Draws it. `execs` is how many there were since the watching began, where they were
+    /// counted.
+    pub(super) fn draw(&mut self, status: LiveStatus, execs: Option<u64>) -> anyhow::Result<bool> {
+        if let Some(execs) = execs {
+            let at = Instant::now();
             self.due = at + INTERVAL;
             if let Some((since, before)) = self.counted.replace((at, execs)) {
                 let seconds = at.duration_since(since).as_secs_f64().max(0.001);
                 self.rate = execs.saturating_sub(before) as f64 / seconds;
             }
         }
-        let width = terminal::width();
-        let status = LiveStatus { execs_per_second: self.rate, ..status };
-        let line = text::live_status(status, Layout { width, colour: self.colour });
+        let layout = Layout { width: terminal::width(), colour: self.colour };
+        let line = text::live_status(LiveStatus { execs_per_second: self.rate, ..status }, layout);
         self.drawn = true;
         terminal::print(&format!("{ERASE}{line}"))
     }
