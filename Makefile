@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test bench-detect fuzz install clean
+.PHONY: build demo test e2e bench-detect fuzz install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -23,6 +23,13 @@ demo:
 test:
 	@integration/setup
 	@integration/test
+
+# Every engine with us and without: are they the same, and what do we add? Measures a release
+# build; E2E_PAIRS pairs of each scenario.
+E2E_PAIRS ?= 5
+e2e:
+	@integration/setup
+	@E2E_PAIRS=$(E2E_PAIRS) integration/root-tests --release --ignored --nocapture root_e2e
 
 # What judging one exec costs; needs no root.
 bench-detect:

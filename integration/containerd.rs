@@ -1,63 +1,7 @@
 //! containerd with the shim as the runtime of one container.
 
-use crate::harness::{Dir, rootfs, run, until};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use std::{
-    fs::{self, File},
-    process::{Child, Command, Stdio},
-};
-
-/// A daemon on a socket of its own. Goes with its test.
-struct Containerd<'a> {
-    dir: &'a Dir,
-    daemon: Child,
-}
-
-impl<'a> Containerd<'a> {
-    #[track_caller]
-    fn new(dir: &'a Dir) -> Containerd<'a> {
-        let root = dir.path("containerd");
-        fs::create_dir(&root).unwrap();
-        let at = |name: &str| root.join(name);
-        // No CRI: it wants a network of its own.
-        let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n\
-             [grpc]\naddress = {:?}\n[debug]\naddress = {:?}\n",
-            at("root"),
-            at("state"),
-            at("socket"),
-            at("debug"),
-        );
-        fs::write(at("config.toml"), config).unwrap();
-        let log = File::create(at("log")).unwrap();
-        let mut daemon = Command::new("setpriv");
-        daemon.args(["--pdeathsig", "TERM", "containerd", "--config"]).arg(at("config.toml"));
-        daemon.env("BUILDWARDEN_CONFIG", dir.config());
-        daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let containerd = Containerd { dir, daemon: daemon.spawn().unwrap() };
-        until("an answer of containerd", || {
-            (run(containerd.ctr().arg("version")).code == 0).then_some(())
-        });
-        containerd
-    }
-
-    fn ctr(&self) -> Command {
-        let mut command = Command::new("ctr");
-        command.arg("--address").arg(self.dir.path("containerd/socket"));
-        command.current_dir(self.dir.path(""));
-        command
-    }
-}
-
-impl Drop for Containerd<'_> {
-    fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.daemon.id() as i32), Signal::SIGTERM);
-        let _ = self.daemon.wait();
-    }
-}
+use crate::harness::{Containerd, Dir, rootfs, run};
+use std::{fs, process::Command};
 
 #[test]
 fn root_containerd_runs_the_shim() {
@@ -65,15 +9,9 @@ fn root_containerd_runs_the_shim() {
     let containerd = Containerd::new(&dir);
     let rootfs = rootfs(&dir);
     let shim = dir.shim("buildwarden-runc");
+    let script = "echo out; echo err >&2; wget http://198.51.100.34/x; exit 5";
     let ctr = |options: &[&str], id: &str| {
-        let mut command = containerd.ctr();
-        command.args(["run", "--rm", "--cgroup"]).arg(format!("/{}.{id}", dir.name()));
-        command.args(options).args(["--env", "PATH=/bin"]).arg("--rootfs").arg(&rootfs).arg(id);
-        run(command.args([
-            "/bin/sh",
-            "-c",
-            "echo out; echo err >&2; wget http://198.51.100.34/x; exit 5",
-        ]))
+        containerd.run(&[options, &["--rm"]].concat(), &rootfs, id, &["-c", script])
     };
     let traced = ctr(&["--runc-binary", &shim.display().to_string()], "traced");
     let plain = ctr(&[], "plain");

@@ -47,6 +47,7 @@ fn root_podman_build_has_a_report_for_each_run() {
     let dir = Dir::new();
     let podman = Podman::new(&dir);
     let done = podman.build(
+        &[],
         "FROM img:1
          RUN true
          RUN wget http://198.51.100.23/x; true

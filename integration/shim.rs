@@ -1,7 +1,7 @@
 //! The shim itself: what reaches the runtime, and what becomes of a container when
 //! something is wrong.
 
-use crate::harness::{Container, Dir, Done, run, run_with_input, runc};
+use crate::harness::{Container, Dir, Done, cgroup2_only, in_path, run, run_with_input};
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
@@ -30,7 +30,7 @@ fn root_the_shim_wraps_runc() {
         let done = through(&dir.shim(name), &dir, &container.bundle(), "wrapped", &[]);
         let report = dir.report("wrapped");
         container.write_config();
-        let plain = through(&runc(), &dir, &container.bundle(), "wrapped", &[]);
+        let plain = through(&in_path("runc"), &dir, &container.bundle(), "wrapped", &[]);
         assert_eq!((done.code, done.stdout, done.stderr), (9, plain.stdout, plain.stderr));
         assert_eq!(report.findings.len(), 1, "{name}");
         assert_eq!(report.completeness.reasons, [""; 0], "{name}");
@@ -44,12 +44,8 @@ fn root_the_shim_wraps_crun() {
     let dir = Dir::new();
     let container = Container::new(&dir, "crun").script(FINDING).hooks(&[]);
     container.write_config();
-    // crun refuses a mixture of cgroup v1 and v2.
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    command
-        .arg("umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"");
-    command.arg("sh").arg(dir.shim("buildwarden-crun")).arg("--root").arg(dir.path("crun"));
+    let mut command = cgroup2_only();
+    command.arg(dir.shim("buildwarden-crun")).arg("--root").arg(dir.path("crun"));
     command.arg("run").arg("--bundle").arg(container.bundle()).arg("crun");
     run(command.env("BUILDWARDEN_CONFIG", dir.config())).expect_code(9);
     let report = dir.report("crun");

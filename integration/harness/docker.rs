@@ -3,7 +3,7 @@
 use super::{
     cgroups,
     command::{Done, run},
-    dir::Dir,
+    dir::{Dir, in_path},
     image,
     wait::until,
 };
@@ -13,7 +13,6 @@ use nix::{
 };
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -30,7 +29,7 @@ impl<'a> Docker<'a> {
     #[track_caller]
     pub(crate) fn new(dir: &'a Dir) -> Docker<'a> {
         let shim = dir.shim("buildwarden-runc");
-        let in_path = dir.shim("runc");
+        let before_path = dir.shim("runc");
         let root = dir.path("docker");
         fs::create_dir(&root).unwrap();
         let log = File::create(root.join("log")).unwrap();
@@ -49,10 +48,10 @@ impl<'a> Docker<'a> {
         // Below this nothing is left in the end; its own would stay.
         daemon.arg("--cgroup-parent").arg(format!("/{}", dir.name()));
         daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
-        daemon.arg("--add-runtime").arg(format!("plain={}", runc().display()));
+        daemon.arg("--add-runtime").arg(format!("plain={}", in_path("runc").display()));
         daemon.args(["--default-runtime", "traced"]);
         let path = std::env::var("PATH").unwrap_or_default();
-        daemon.env("PATH", format!("{}:{path}", in_path.parent().unwrap().display()));
+        daemon.env("PATH", format!("{}:{path}", before_path.parent().unwrap().display()));
         daemon.env("BUILDWARDEN_CONFIG", dir.config());
         daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let daemon = daemon.current_dir(&root).spawn().unwrap();
@@ -108,13 +107,6 @@ impl<'a> Docker<'a> {
         let done = self.docker(&["inspect", "--format", "{{.Id}}", name]).expect_code(0);
         done.stdout().trim_end().to_owned()
     }
-}
-
-/// runc itself.
-pub(crate) fn runc() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut files = std::env::split_paths(&path).map(|directory| directory.join("runc"));
-    files.find(|file| Path::is_file(file)).expect("runc in PATH")
 }
 
 impl Drop for Docker<'_> {

@@ -1,18 +1,40 @@
-//! An image with a busybox.
+//! An image with a busybox, and the script of a build in `/build.sh`.
 
-use super::{command::run, dir::Dir, programs::busybox};
-use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
+use super::{
+    command::run,
+    dir::Dir,
+    programs::{busybox, package},
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The busybox applets that containers use.
+const APPLETS: [&str; 28] = [
+    "cat", "chmod", "chown", "cp", "cut", "echo", "env", "false", "grep", "head", "id", "kill",
+    "ln", "ls", "mkdir", "mkfifo", "mv", "nc", "rm", "seq", "sh", "sleep", "sort", "test", "tr",
+    "true", "usleep", "wget",
+];
+
+/// Fills a root file system.
+pub(super) fn populate(root: &Path) {
+    for name in ["bin", "usr/bin", "etc", "tmp", "proc", "dev"] {
+        fs::create_dir_all(root.join(name)).unwrap();
+    }
+    fs::copy(busybox(), root.join("bin/busybox")).unwrap();
+    for applet in APPLETS {
+        symlink("busybox", root.join("bin").join(applet)).unwrap();
+    }
+    fs::copy(package().join("integration/programs/build.sh"), root.join("build.sh")).unwrap();
+}
 
 /// The image's root file system, unpacked.
 pub(crate) fn rootfs(dir: &Dir) -> PathBuf {
     let root = dir.path("image");
-    for name in ["bin", "tmp"] {
-        fs::create_dir_all(root.join(name)).unwrap();
-    }
-    fs::copy(busybox(), root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "cat", "ls", "nc", "sleep", "true", "wget"] {
-        symlink("busybox", root.join("bin").join(applet)).unwrap();
-    }
+    populate(&root);
     root
 }
 

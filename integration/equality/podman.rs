@@ -1,0 +1,89 @@
+//! podman, and buildah with the same storage.
+
+use super::{
+    Engine, Scenario,
+    cli::{self, Cli},
+    version, without_ids,
+};
+use crate::harness::{Dir, Done, Podman};
+
+impl Cli for Podman<'_> {
+    fn command(&self, args: &[&str]) -> Done {
+        self.podman(args)
+    }
+
+    fn run(&self, options: &[&str], script: &str) -> Done {
+        Podman::run(self, &[options, &["img:1", "sh", "-c", script]].concat())
+    }
+}
+
+pub(crate) const PODMAN: Engine = Engine {
+    name: "podman",
+    version: || version("podman"),
+    scenarios: |dir, each| {
+        let podman = Podman::new(dir);
+        each(&cli::in_foreground(&podman, dir));
+        each(&cli::exec(&podman, dir));
+        let again: &[&[&str]] = &[&["stop", "--time", "0", "build"], &["start", "build"]];
+        each(&cli::again("stop, start", again, &podman, dir));
+        each(&cli::killed(&podman, dir));
+        let line = |line: &str| Some(without_ids(line));
+        let build = |options: &[&str], file: &str| podman.build(options, file);
+        each(&cli::build("build", &podman, dir, line, build));
+        each(&pod(&podman, dir));
+    },
+};
+
+pub(crate) const BUILDAH: Engine = Engine {
+    name: "buildah",
+    version: || version("buildah"),
+    scenarios: |dir, each| {
+        let podman = Podman::new(dir);
+        let line = |line: &str| Some(without_ids(line));
+        let bud = |options: &[&str], file: &str| podman.bud(options, file);
+        each(&cli::build("bud", &podman, dir, line, bud));
+        each(&buildah_run(&podman));
+    },
+};
+
+/// A member of a pod. Nothing in the configuration of podman's infra container tells it from
+/// others: it has a report too.
+fn pod<'e>(podman: &'e Podman<'_>, dir: &'e Dir) -> Scenario<'e> {
+    Scenario::new("pod", &[0, 1], move |observed| {
+        let ids = |line: &str| Some(without_ids(line));
+        let parent = format!("/{}", dir.name());
+        let create = ["pod", "create", "--name", "pod", "--network", "none"];
+        let infra = ["--infra-image", "img:1", "--infra-command", "sleep 600"];
+        let create = [&create[..], &infra, &["--cgroup-parent", &parent]].concat();
+        observed.lines("pod create", ids, || podman.podman(&create));
+        observed.step("run", || {
+            let member = ["run", "--pod", "pod", "--name", "build", "img:1", "sh", "/build.sh"];
+            podman.podman(&member)
+        });
+        observed.state("container", &podman.podman(&["inspect", "build"]));
+        observed.lines("pod rm", ids, || {
+            podman.podman(&["pod", "rm", "--force", "--time", "0", "pod"])
+        });
+    })
+}
+
+fn buildah_run<'e>(podman: &'e Podman<'_>) -> Scenario<'e> {
+    Scenario::new("run", &[1], move |observed| {
+        // What a scenario that failed has left: mostly nothing.
+        podman.buildah(&["rm", "build"]);
+        let from = ["from", "--name", "build", "--network", "none", "img:1"];
+        podman.buildah(&from).expect_code(0);
+        observed.lines("run", without_hint, || {
+            let run = ["run", "--network", "none", "--runtime", "runc", "build", "--"];
+            podman.buildah(&[&run[..], &["sh", "/build.sh"]].concat())
+        });
+        let mounted = podman.buildah(&["mount", "build"]).expect_code(0).stdout();
+        observed.files(mounted.trim_end().as_ref());
+        podman.buildah(&["rm", "build"]).expect_code(0);
+    })
+}
+
+/// buildah says so of each hook that it was not told of; `run` cannot be told.
+fn without_hint(line: &str) -> Option<String> {
+    (!line.contains("Implicit hook directories are deprecated")).then(|| line.to_owned())
+}
