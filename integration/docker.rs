@@ -146,20 +146,6 @@ fn root_docker_behaves_as_without_us() {
     dir.expect_nothing_live();
 }
 
-#[test]
-fn root_docker_shows_why_the_runtime_did_not_start() {
-    let dir = Dir::new();
-    let docker = Docker::new(&dir);
-    dir.configure("runtime.runc = '/nonexistent/runc'");
-    let done = docker.run(&["--name", "refused"], "echo ran");
-    assert_ne!(done.code, 0, "{done}");
-    assert!(done.stderr().contains("cannot execute /nonexistent/runc"), "{done}");
-    assert_eq!(done.stdout(), "");
-    dir.configure("");
-    docker.docker(&["start", "--attach", "refused"]).expect_code(0);
-    dir.expect_nothing_live();
-}
-
 fn words(step: &Option<Step>) -> Vec<String> {
     let command = step.as_ref().expect("a step").command.iter();
     command.map(|word| String::from_utf8(word.to_vec()).unwrap()).collect()

@@ -9,7 +9,8 @@ mod oci;
 mod podman;
 
 use crate::harness::{Dir, run};
-use observed::{Observed, without_ids};
+use observed::Observed;
+pub(crate) use observed::without_ids;
 use std::{process::Command, time::Duration};
 
 /// An engine.

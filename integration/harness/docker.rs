@@ -92,7 +92,7 @@ impl<'a> Docker<'a> {
     /// `docker build` of a Dockerfile, with BuildKit or with the classic builder.
     #[track_caller]
     pub(crate) fn build(&self, buildkit: bool, options: &[&str], dockerfile: &str) -> Done {
-        let context = self.dir.path("context");
+        let context = self.dir.path(format!("context-{buildkit}"));
         fs::create_dir_all(&context).unwrap();
         fs::write(context.join("Dockerfile"), dockerfile).unwrap();
         let mut command = self.command();

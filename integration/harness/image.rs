@@ -34,7 +34,9 @@ pub(super) fn populate(root: &Path) {
 /// The image's root file system, unpacked.
 pub(crate) fn rootfs(dir: &Dir) -> PathBuf {
     let root = dir.path("image");
-    populate(&root);
+    if !root.exists() {
+        populate(&root);
+    }
     root
 }
 
