@@ -109,8 +109,18 @@ impl Engine<'_> {
     }
 }
 
-/// What keeps the shim from changing the bundle, and does not keep runc from starting it.
-const FAULTS: [(&str, &str); 2] = [
+/// What was said of a container, without its name, ids and times.
+fn said(done: &Done, name: &str) -> Vec<String> {
+    let said = done.stderr().replace(name, "NAME");
+    // Docker's own client says this or that of its connection, with the time.
+    let lines = said.lines().filter(|line| !line.starts_with("time="));
+    lines.map(without_ids).collect()
+}
+
+/// What keeps the shim from changing the bundle. Some of it keeps runc from starting it too.
+const FAULTS: [(&str, &str); 4] = [
+    ("malformed", "echo '{\"hooks\":' >$bundle/config.json"),
+    ("unreadable", "ln -sf /proc/self/mem $bundle/config.json"),
     ("huge", "head -c 67108864 /dev/zero | tr '\\0' ' ' >>$bundle/config.json"),
     // Room is left for what runc writes there itself, which is less.
     (
@@ -129,31 +139,35 @@ fn cannot_change_the_bundle(dir: &Dir, engine: &Engine<'_>) {
     // A config.json needs more room than what runc writes.
     let script = format!("{SCRIPT} # {}", "x".repeat(32 << 10));
     let full = engine.bundles.join("full");
+    let mut started = 0;
     for (fault, break_it) in FAULTS {
         interpose(dir, break_it, &runc);
         let plain = (engine.run)(&format!("{fault}-plain"), &script);
         let _ = fs::remove_file(&full);
-        let what = format!("{}, {fault}, without us: {plain}", engine.name);
-        assert_eq!((plain.code, &*plain.stdout()), (9, "out\n"), "{what}");
-
         interpose(dir, break_it, &shim);
         dir.configure("");
         let allowed = (engine.run)(&format!("{fault}-allow"), &script);
         let _ = fs::remove_file(&full);
-        let what = format!("{what}\nwith us: {allowed}");
+        let what = format!("{}, {fault}, without us: {plain}\nwith us: {allowed}", engine.name);
         assert_eq!((allowed.code, &allowed.stdout), (plain.code, &plain.stdout), "{what}");
-        let stderr = allowed.stderr();
-        let (ours, others): (Vec<_>, Vec<_>) =
-            stderr.lines().partition(|line| line.starts_with("buildwarden: warning: "));
-        assert_eq!(others, plain.stderr().lines().collect::<Vec<_>>(), "{what}");
-        assert_eq!(ours.len(), 1, "{what}");
-        assert!(ours[0].ends_with("; the container starts untraced"), "{what}");
+        let (ours, others): (Vec<_>, Vec<_>) = said(&allowed, &format!("{fault}-allow"))
+            .into_iter()
+            .partition(|line| line.starts_with("buildwarden: warning: "));
+        assert_eq!(others, said(&plain, &format!("{fault}-plain")), "{what}");
+        // An engine shows a runtime's standard error only as the container's.
+        assert_eq!(ours.len(), usize::from(plain.code == 9), "{what}");
+        assert!(
+            ours.iter().all(|line| line.ends_with("; the container starts untraced")),
+            "{what}"
+        );
+        started += ours.len();
 
         dir.configure("on_error = 'deny'");
         let reasons = ["config.json: ", "the container must not start"];
         engine.refuses(&format!("{fault}-deny"), &script, &reasons);
         let _ = fs::remove_file(&full);
     }
+    assert_eq!(started, 2, "{}", engine.name);
     assert_eq!(dir.runs(), [""; 0]);
     // Nothing stays of it.
     dir.configure("");
@@ -248,12 +262,6 @@ fn root_the_shim_killed_at_any_system_call_leaves_a_whole_config_json() {
 fn is_killed(dir: &Dir, engine: &Engine<'_>) {
     let (shim, kill_at) = (dir.shim("runc"), program("kill-at"));
     let name = |call: usize| format!("call-{call:03}");
-    let unnamed = |done: &Done, call: usize| -> Vec<String> {
-        let said = done.stderr().replace(&name(call), "NAME");
-        // Docker's own client says this or that of its connection, with the time.
-        let lines = said.lines().filter(|line| !line.starts_with("time="));
-        lines.map(without_ids).collect()
-    };
     // What an engine says of a runtime that was killed, whatever it is.
     interpose(dir, "kill -KILL $$", &shim);
     let plain = (engine.run)(&name(0), SCRIPT);
@@ -268,7 +276,11 @@ fn is_killed(dir: &Dir, engine: &Engine<'_>) {
             break;
         }
         let what = format!("{}, call {call}: {done}", engine.name);
-        assert_eq!((done.code, unnamed(&done, call)), (plain.code, unnamed(&plain, 0)), "{what}");
+        assert_eq!(
+            (done.code, said(&done, &name(call))),
+            (plain.code, said(&plain, &name(0))),
+            "{what}"
+        );
         dir.set_up(true);
         let again = (engine.again)(&name(call), SCRIPT);
         assert_eq!((again.code, &*again.stdout()), (9, "out\n"), "{what}\nagain: {again}");
