@@ -227,6 +227,7 @@ fn spec(dir: &Dir, id: &str) -> Value {
         "hostname": "container",
         "mounts": [
             { "destination": "/proc", "type": "proc", "source": "proc" },
+            { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
             {
                 "destination": "/sync",
                 "type": "bind",

@@ -5,6 +5,7 @@ use super::{
     command::{Done, run},
     dir::Dir,
     image,
+    release::Release,
     wait::until,
 };
 use nix::{
@@ -17,26 +18,29 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A daemon whose default runtime is the shim, as is the `runc` that its BuildKit finds
-/// in PATH; the runtime `plain` is runc itself. It has an image `img:1` with a busybox.
-/// Everything goes with it.
+/// A daemon whose default runtime is the shim, as is what its BuildKit runs; the runtime
+/// `plain` is runc itself. It has an image `img:1` with a busybox. Everything goes with it.
 pub(crate) struct Docker<'a> {
     dir: &'a Dir,
     daemon: Child,
+    release: Release,
 }
 
 impl<'a> Docker<'a> {
-    /// Starts it and waits until it answers.
+    /// The one that is installed.
     #[track_caller]
     pub(crate) fn new(dir: &'a Dir) -> Docker<'a> {
+        Docker::of(dir, Release::installed())
+    }
+
+    /// Starts a release's daemon and waits until it answers.
+    #[track_caller]
+    pub(crate) fn of(dir: &'a Dir, release: Release) -> Docker<'a> {
         let shim = dir.shim("buildwarden-runc");
-        let in_path = dir.shim("runc");
         let root = dir.path("docker");
         fs::create_dir(&root).unwrap();
         let log = File::create(root.join("log")).unwrap();
-        // It ends with the test, however that ends.
-        let mut daemon = Command::new("setpriv");
-        daemon.args(["--pdeathsig", "TERM", "dockerd"]);
+        let mut daemon = release.daemon("dockerd");
         daemon.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
         for (option, name) in
             [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")]
@@ -51,12 +55,18 @@ impl<'a> Docker<'a> {
         daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
         daemon.arg("--add-runtime").arg(format!("plain={}", runc().display()));
         daemon.args(["--default-runtime", "traced"]);
-        let path = std::env::var("PATH").unwrap_or_default();
-        daemon.env("PATH", format!("{}:{path}", in_path.parent().unwrap().display()));
+        if release.is_next() {
+            daemon.env("DOCKER_BUILDKIT_RUNC_COMMAND", shim);
+        } else {
+            // This one's BuildKit runs the first `runc` in PATH.
+            let in_path = dir.shim("runc");
+            let path = std::env::var("PATH").unwrap_or_default();
+            daemon.env("PATH", format!("{}:{path}", in_path.parent().unwrap().display()));
+        }
         daemon.env("BUILDWARDEN_CONFIG", dir.config());
         daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let daemon = daemon.current_dir(&root).spawn().unwrap();
-        let mut docker = Docker { dir, daemon };
+        let mut docker = Docker { dir, daemon, release };
         until("an answer of dockerd", || {
             if let Some(status) = docker.daemon.try_wait().unwrap() {
                 panic!("dockerd: {status}: {}", fs::read_to_string(root.join("log")).unwrap());
@@ -69,7 +79,7 @@ impl<'a> Docker<'a> {
 
     fn command(&self) -> Command {
         // Debian's; a newer client could lack what this daemon needs.
-        let mut command = Command::new("/usr/bin/docker");
+        let mut command = self.release.command("/usr/bin/docker");
         let socket = self.dir.path("docker/socket");
         command.arg("--host").arg(format!("unix://{}", socket.display()));
         command.env("DOCKER_CONFIG", self.dir.path("docker/client"));

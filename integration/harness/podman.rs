@@ -5,6 +5,7 @@ use super::{
     command::{Done, run},
     dir::Dir,
     image,
+    release::Release,
 };
 use std::{
     fs,
@@ -16,21 +17,27 @@ use std::{
 pub(crate) struct Podman<'a> {
     dir: &'a Dir,
     hooks: PathBuf,
+    release: Release,
 }
 
 impl<'a> Podman<'a> {
-    /// With the hooks of this package.
+    /// The one that is installed, with the hooks of this package.
     pub(crate) fn new(dir: &'a Dir) -> Podman<'a> {
+        Podman::of(dir, Release::installed())
+    }
+
+    /// A release's.
+    pub(crate) fn of(dir: &'a Dir, release: Release) -> Podman<'a> {
         let hooks = dir.hooks_d(&["buildwarden-createRuntime.json", "buildwarden-poststop.json"]);
-        let podman = Podman { dir, hooks };
+        let podman = Podman { dir, hooks, release };
         let tar = image::tar(dir);
         run(podman.command().arg("import").arg(tar).arg("img:1")).expect_code(0);
         podman
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("podman");
-        command.args(["--runtime", "runc", "--storage-driver", "vfs"]).args([
+        let mut command = self.release.command("podman");
+        command.args(["--runtime", self.runtime(), "--storage-driver", "vfs"]).args([
             "--cgroup-manager",
             "cgroupfs",
             "--events-backend",
@@ -41,6 +48,11 @@ impl<'a> Podman<'a> {
         }
         command.current_dir(self.dir.path(""));
         command
+    }
+
+    /// Debian's default, where crun takes this machine's cgroups.
+    fn runtime(&self) -> &'static str {
+        if self.release.is_next() { "crun" } else { "runc" }
     }
 
     /// `podman ARG…`, with the hooks: they belong to each start of a container,
@@ -69,7 +81,7 @@ impl<'a> Podman<'a> {
         fs::create_dir_all(&context).unwrap();
         fs::write(context.join("Containerfile"), containerfile).unwrap();
         let mut command = self.command();
-        command.args(["build", "--no-cache", "--network", "none", "--runtime", "runc"]);
+        command.args(["build", "--no-cache", "--network", "none", "--runtime", self.runtime()]);
         command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
         run(command.arg("--hooks-dir").arg(&self.hooks).arg(context))
     }
