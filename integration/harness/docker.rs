@@ -18,6 +18,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// Where Docker puts containers' cgroups when nobody says where.
+const USUAL_PARENT: &str = "docker";
+
 /// A daemon whose default runtime is the shim, as is what its BuildKit runs; the runtime
 /// `plain` is runc itself. It has an image `img:1` with a busybox. Everything goes with it.
 pub(crate) struct Docker<'a> {
@@ -33,9 +36,22 @@ impl<'a> Docker<'a> {
         Docker::of(dir, Release::installed())
     }
 
-    /// Starts a release's daemon and waits until it answers.
+    /// A release's, which puts its containers' cgroups below the test's own: of that
+    /// nothing is left in the end.
     #[track_caller]
     pub(crate) fn of(dir: &'a Dir, release: Release) -> Docker<'a> {
+        Docker::start(dir, release, dir.name())
+    }
+
+    /// A release's, which puts them where Docker does when nobody says where.
+    #[track_caller]
+    pub(crate) fn with_usual_cgroups(dir: &'a Dir, release: Release) -> Docker<'a> {
+        Docker::start(dir, release, USUAL_PARENT)
+    }
+
+    /// Starts it and waits until it answers.
+    #[track_caller]
+    fn start(dir: &'a Dir, release: Release, cgroup_parent: &str) -> Docker<'a> {
         let shim = dir.shim("buildwarden-runc");
         let root = dir.path("docker");
         fs::create_dir(&root).unwrap();
@@ -50,8 +66,7 @@ impl<'a> Docker<'a> {
         daemon.arg("--host").arg(format!("unix://{}", root.join("socket").display()));
         // Limits that need no privilege to set.
         daemon.args(["--default-ulimit", "nofile=1024:1024"]);
-        // Below this nothing is left in the end; its own would stay.
-        daemon.arg("--cgroup-parent").arg(format!("/{}", dir.name()));
+        daemon.arg("--cgroup-parent").arg(format!("/{cgroup_parent}"));
         daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
         daemon.arg("--add-runtime").arg(format!("plain={}", runc().display()));
         daemon.args(["--default-runtime", "traced"]);
@@ -100,16 +115,20 @@ impl<'a> Docker<'a> {
         self.docker(&args.concat())
     }
 
-    /// `docker build` of a Dockerfile, with BuildKit or with the classic builder.
+    /// `docker build` of a Dockerfile without its cache, with BuildKit or with the
+    /// classic builder.
     #[track_caller]
     pub(crate) fn build(&self, buildkit: bool, options: &[&str], dockerfile: &str) -> Done {
-        let context = self.dir.path("context");
-        fs::create_dir_all(&context).unwrap();
-        fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+        self.build_cached(buildkit, &[&["--no-cache"], options].concat(), dockerfile)
+    }
+
+    /// `docker build` of a Dockerfile.
+    #[track_caller]
+    pub(crate) fn build_cached(&self, buildkit: bool, options: &[&str], dockerfile: &str) -> Done {
         let mut command = self.command();
         command.env("DOCKER_BUILDKIT", if buildkit { "1" } else { "0" });
-        command.args(["build", "--no-cache", "--network", "none"]).args(options);
-        run(command.arg(context))
+        command.args(["build", "--network", "none"]).args(options);
+        run(command.arg(image::context(self.dir, "Dockerfile", dockerfile)))
     }
 
     /// The id of a container.
@@ -137,5 +156,7 @@ impl Drop for Docker<'_> {
         let _ = kill(daemon, Signal::SIGTERM);
         let _ = self.daemon.wait();
         cgroups::remove(self.dir.name());
+        cgroups::remove_empty(&format!("{USUAL_PARENT}/buildkit"));
+        cgroups::remove_empty(USUAL_PARENT);
     }
 }

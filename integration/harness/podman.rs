@@ -8,7 +8,6 @@ use super::{
     release::Release,
 };
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -36,14 +35,18 @@ impl<'a> Podman<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.release.command("podman");
-        command.args(["--runtime", self.runtime(), "--storage-driver", "vfs"]).args([
-            "--cgroup-manager",
-            "cgroupfs",
-            "--events-backend",
-            "none",
-        ]);
-        for (option, dir) in [("--root", "root"), ("--runroot", "runroot"), ("--tmpdir", "tmp")] {
+        let mut command = self.on_its_storage("podman");
+        command.args(["--runtime", self.runtime(), "--cgroup-manager", "cgroupfs"]);
+        command.args(["--events-backend", "none"]);
+        command.arg("--tmpdir").arg(self.dir.path("podman/tmp"));
+        command
+    }
+
+    /// podman or buildah.
+    fn on_its_storage(&self, program: &str) -> Command {
+        let mut command = self.release.command(program);
+        command.args(["--storage-driver", "vfs"]);
+        for (option, dir) in [("--root", "root"), ("--runroot", "runroot")] {
             command.arg(option).arg(self.dir.path("podman").join(dir));
         }
         command.current_dir(self.dir.path(""));
@@ -74,16 +77,24 @@ impl<'a> Podman<'a> {
         run(command.args(["--ulimit", "nproc=1024:1024"]).args(args))
     }
 
-    /// `podman build` of a Containerfile, with the hooks.
+    /// `podman build OPTION…` of a Containerfile, with the hooks.
     #[track_caller]
-    pub(crate) fn build(&self, containerfile: &str) -> Done {
-        let context = self.dir.path("context");
-        fs::create_dir_all(&context).unwrap();
-        fs::write(context.join("Containerfile"), containerfile).unwrap();
-        let mut command = self.command();
+    pub(crate) fn build(&self, options: &[&str], containerfile: &str) -> Done {
+        self.build_by(self.command(), options, containerfile)
+    }
+
+    /// `buildah build OPTION…` of a Containerfile, with the hooks, in podman's storage.
+    #[track_caller]
+    pub(crate) fn buildah(&self, options: &[&str], containerfile: &str) -> Done {
+        self.build_by(self.on_its_storage("buildah"), options, containerfile)
+    }
+
+    #[track_caller]
+    fn build_by(&self, mut command: Command, options: &[&str], containerfile: &str) -> Done {
         command.args(["build", "--no-cache", "--network", "none", "--runtime", self.runtime()]);
         command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
-        run(command.arg("--hooks-dir").arg(&self.hooks).arg(context))
+        command.arg("--hooks-dir").arg(&self.hooks).args(options);
+        run(command.arg(image::context(self.dir, "Containerfile", containerfile)))
     }
 }
 
