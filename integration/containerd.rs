@@ -1,13 +1,23 @@
 //! containerd with the shim as the runtime of one container.
 
-use crate::harness::{Containerd, Dir, rootfs, run};
-use std::{fs, process::Command};
+use crate::harness::{Containerd, Dir, Release, rootfs, run};
+use std::{fs, path::Path};
 
 #[test]
 fn root_containerd_runs_the_shim() {
     let dir = Dir::new();
-    let containerd = Containerd::new(&dir);
-    let rootfs = rootfs(&dir);
+    runs_the_shim(&dir, Release::installed());
+}
+
+#[test]
+fn root_next_containerd_runs_the_shim() {
+    let dir = Dir::new();
+    runs_the_shim(&dir, Release::next(&dir));
+}
+
+fn runs_the_shim(dir: &Dir, release: Release) {
+    let containerd = Containerd::of(dir, release);
+    let rootfs = rootfs(dir);
     let shim = dir.shim("buildwarden-runc");
     let script = "echo out; echo err >&2; wget http://198.51.100.34/x; exit 5";
     let ctr = |options: &[&str], id: &str| {
@@ -30,16 +40,20 @@ fn root_containerd_runs_the_shim() {
 
 #[test]
 fn root_containerd_takes_the_documented_configuration() {
-    let hooks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/containerd");
-    let mut command = Command::new("containerd");
-    command.arg("--config").arg(hooks.join("config-v2.toml")).args(["config", "dump"]);
-    let dump = run(&mut command).expect_code(0).stdout();
-    assert!(dump.contains("default_runtime_name = \"buildwarden\""), "{dump}");
-    assert!(dump.contains("BinaryName = \"/usr/bin/buildwarden-runc\""), "{dump}");
-    // Debian 12 has no containerd that reads the other.
-    let new = fs::read_to_string(hooks.join("config-v3.toml")).unwrap();
-    let new: toml::Table = new.parse().unwrap();
-    let runtime = &new["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"];
-    let binary = runtime["buildwarden"]["options"]["BinaryName"].as_str();
-    assert_eq!(binary, Some("/usr/bin/buildwarden-runc"));
+    let dir = Dir::new();
+    let next = Release::next(&dir);
+    for (release, file, quote) in
+        [(Release::installed(), "config-v2.toml", '"'), (next, "config-v3.toml", '\'')]
+    {
+        let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/containerd");
+        fs::copy(hooks.join(file), dir.path(file)).unwrap();
+        let mut command = release.command("containerd");
+        command.arg("--config").arg(dir.path(file)).args(["config", "dump"]);
+        let dump = run(&mut command).expect_code(0).stdout();
+        for (key, value) in
+            [("default_runtime_name", "buildwarden"), ("BinaryName", "/usr/bin/buildwarden-runc")]
+        {
+            assert!(dump.contains(&format!("{key} = {quote}{value}{quote}")), "{file}: {dump}");
+        }
+    }
 }

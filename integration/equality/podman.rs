@@ -40,7 +40,7 @@ pub(crate) const BUILDAH: Engine = Engine {
     scenarios: |dir, each| {
         let podman = Podman::new(dir);
         let line = |line: &str| Some(without_ids(line));
-        let bud = |options: &[&str], file: &str| podman.bud(options, file);
+        let bud = |options: &[&str], file: &str| podman.buildah(options, file);
         each(&cli::build("bud", &podman, dir, line, bud));
         each(&buildah_run(&podman));
     },
@@ -70,16 +70,16 @@ fn pod<'e>(podman: &'e Podman<'_>, dir: &'e Dir) -> Scenario<'e> {
 fn buildah_run<'e>(podman: &'e Podman<'_>) -> Scenario<'e> {
     Scenario::new("run", &[1], move |observed| {
         // What a scenario that failed has left: mostly nothing.
-        podman.buildah(&["rm", "build"]);
+        podman.buildah_with_host_hooks(&["rm", "build"]);
         let from = ["from", "--name", "build", "--network", "none", "img:1"];
-        podman.buildah(&from).expect_code(0);
+        podman.buildah_with_host_hooks(&from).expect_code(0);
         observed.lines("run", without_hint, || {
-            let run = ["run", "--network", "none", "--runtime", "runc", "build", "--"];
-            podman.buildah(&[&run[..], &["sh", "/build.sh"]].concat())
+            let run = ["run", "--network", "none", "--runtime", podman.runtime(), "build", "--"];
+            podman.buildah_with_host_hooks(&[&run[..], &["sh", "/build.sh"]].concat())
         });
-        let mounted = podman.buildah(&["mount", "build"]).expect_code(0).stdout();
+        let mounted = podman.buildah_with_host_hooks(&["mount", "build"]).expect_code(0).stdout();
         observed.files(mounted.trim_end().as_ref());
-        podman.buildah(&["rm", "build"]).expect_code(0);
+        podman.buildah_with_host_hooks(&["rm", "build"]).expect_code(0);
     })
 }
 

@@ -197,7 +197,7 @@ impl Running<'_, '_> {
     }
 }
 
-/// A command that sees cgroup v2 only: crun refuses a mixture with v1.
+/// A command that sees cgroup v2 only: crun and youki refuse a mixture with v1.
 pub(crate) fn cgroup2_only() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c"]);
@@ -221,6 +221,7 @@ fn spec(dir: &Dir, id: &str) -> Value {
         "hostname": "container",
         "mounts": [
             { "destination": "/proc", "type": "proc", "source": "proc" },
+            { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
             {
                 "destination": "/sync",
                 "type": "bind",

@@ -3,6 +3,7 @@
 use super::{
     command::{Done, run},
     dir::Dir,
+    release::Release,
     wait::until,
 };
 use nix::{
@@ -19,12 +20,19 @@ use std::{
 pub(crate) struct Containerd<'a> {
     dir: &'a Dir,
     daemon: Child,
+    release: Release,
 }
 
 impl<'a> Containerd<'a> {
-    /// Starts it and waits until it answers.
+    /// The one that is installed.
     #[track_caller]
     pub(crate) fn new(dir: &'a Dir) -> Containerd<'a> {
+        Containerd::of(dir, Release::installed())
+    }
+
+    /// Starts a release's daemon and waits until it answers.
+    #[track_caller]
+    pub(crate) fn of(dir: &'a Dir, release: Release) -> Containerd<'a> {
         let root = dir.path("containerd");
         fs::create_dir(&root).unwrap();
         let at = |name: &str| root.join(name);
@@ -39,17 +47,17 @@ impl<'a> Containerd<'a> {
         );
         fs::write(at("config.toml"), config).unwrap();
         let log = File::create(at("log")).unwrap();
-        let mut daemon = Command::new("setpriv");
-        daemon.args(["--pdeathsig", "TERM", "containerd", "--config"]).arg(at("config.toml"));
+        let mut daemon = release.daemon("containerd");
+        daemon.arg("--config").arg(at("config.toml"));
         daemon.env("BUILDWARDEN_CONFIG", dir.config());
         daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let containerd = Containerd { dir, daemon: daemon.spawn().unwrap() };
+        let containerd = Containerd { dir, daemon: daemon.spawn().unwrap(), release };
         until("an answer of containerd", || (containerd.ctr(&["version"]).code == 0).then_some(()));
         containerd
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("ctr");
+        let mut command = self.release.command("ctr");
         command.arg("--address").arg(self.dir.path("containerd/socket"));
         command.current_dir(self.dir.path(""));
         command

@@ -1,6 +1,6 @@
 //! A directory that belongs to one test.
 
-use super::{command::run, exec::Exec, wait::until};
+use super::{command::run, exec::Exec, release::youki, wait::until};
 use buildwarden::report::model::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -100,7 +100,10 @@ impl Dir {
             let shim = self.path("shims").join(&name).join(&name);
             let target = match with_us {
                 true => env!("CARGO_BIN_EXE_buildwarden").into(),
-                false => in_path(name.trim_start_matches("buildwarden-")),
+                false => match name.trim_start_matches("buildwarden-") {
+                    "youki" => youki().to_owned(),
+                    name => in_path(name),
+                },
             };
             let fresh = shim.with_extension("fresh");
             symlink(target, &fresh).unwrap();

@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// The busybox applets that containers use.
@@ -46,4 +47,13 @@ pub(super) fn tar(dir: &Dir) -> PathBuf {
     let tar = dir.path("image.tar");
     run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&tar).arg(".")).expect_code(0);
     tar
+}
+
+/// A directory with what is built, a new one each time.
+pub(super) fn context(dir: &Dir, name: &str, text: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let context = dir.path(format!("context-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    fs::create_dir(&context).unwrap();
+    fs::write(context.join(name), text).unwrap();
+    context
 }

@@ -1,6 +1,6 @@
 //! What the tests stand on: an owned directory with a configuration of its own,
-//! commands with a deadline, and containers in runc, podman, Docker
-//! and containerd.
+//! commands with a deadline, and containers in runc, podman, Docker and containerd, of
+//! this Debian and of the next.
 
 mod cgroups;
 mod command;
@@ -12,6 +12,7 @@ mod exec;
 mod image;
 mod podman;
 mod programs;
+mod release;
 mod wait;
 
 pub(crate) use command::{Done, run, run_with_input, run_within};
@@ -23,4 +24,5 @@ pub(crate) use exec::Exec;
 pub(crate) use image::rootfs;
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};
+pub(crate) use release::{Release, youki};
 pub(crate) use wait::until;

@@ -5,6 +5,7 @@ use super::{
     command::{Done, run},
     dir::Dir,
     image,
+    release::Release,
 };
 use std::{
     fs,
@@ -26,29 +27,42 @@ const HOST_HOOKS: &str = "set -e; hooks=$1 scratch=$2 share=/usr/share/container
 pub(crate) struct Podman<'a> {
     dir: &'a Dir,
     hooks: PathBuf,
+    release: Release,
 }
 
 impl<'a> Podman<'a> {
-    /// With the hooks of this package.
+    /// The one that is installed, with the hooks of this package.
     pub(crate) fn new(dir: &'a Dir) -> Podman<'a> {
+        Podman::of(dir, Release::installed())
+    }
+
+    /// A release's.
+    pub(crate) fn of(dir: &'a Dir, release: Release) -> Podman<'a> {
         let hooks = dir.hooks_d(&["buildwarden-createRuntime.json", "buildwarden-poststop.json"]);
         fs::create_dir(dir.path("podman")).unwrap();
         fs::write(dir.path("podman/containers.conf"), LIMITS).unwrap();
-        let podman = Podman { dir, hooks };
+        let podman = Podman { dir, hooks, release };
         let tar = image::tar(dir);
         run(podman.command().arg("import").arg(tar).arg("img:1")).expect_code(0);
         podman
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("podman");
-        command.args(["--runtime", "runc", "--storage-driver", "vfs"]).args([
-            "--cgroup-manager",
-            "cgroupfs",
-            "--events-backend",
-            "none",
-        ]);
-        for (option, dir) in [("--root", "root"), ("--runroot", "runroot"), ("--tmpdir", "tmp")] {
+        let mut command = self.on_its_storage("podman");
+        command.args(["--runtime", self.runtime(), "--cgroup-manager", "cgroupfs"]);
+        command.args(["--events-backend", "none"]);
+        command.arg("--tmpdir").arg(self.dir.path("podman/tmp"));
+        command
+    }
+
+    /// podman or buildah.
+    fn on_its_storage(&self, program: &str) -> Command {
+        self.with_its_storage(self.release.command(program))
+    }
+
+    fn with_its_storage(&self, mut command: Command) -> Command {
+        command.args(["--storage-driver", "vfs"]);
+        for (option, dir) in [("--root", "root"), ("--runroot", "runroot")] {
             command.arg(option).arg(self.dir.path("podman").join(dir));
         }
         command.env("CONTAINERS_CONF", self.dir.path("podman/containers.conf"));
@@ -56,19 +70,9 @@ impl<'a> Podman<'a> {
         command
     }
 
-    /// `buildah ARG…`, on podman's storage. It reads the host's hooks directory, which is
-    /// this test's here.
-    #[track_caller]
-    pub(crate) fn buildah(&self, args: &[&str]) -> Done {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", HOST_HOOKS, "sh"]);
-        command.arg(&self.hooks).arg(self.dir.path("podman/share"));
-        command.args(["buildah", "--storage-driver", "vfs"]);
-        for (option, dir) in [("--root", "root"), ("--runroot", "runroot")] {
-            command.arg(option).arg(self.dir.path("podman").join(dir));
-        }
-        command.env("CONTAINERS_CONF", self.dir.path("podman/containers.conf"));
-        run(command.args(args).current_dir(self.dir.path("")))
+    /// Debian's default, where crun takes this machine's cgroups.
+    pub(crate) fn runtime(&self) -> &'static str {
+        if self.release.is_next() { "crun" } else { "runc" }
     }
 
     /// `podman ARG…`, with the hooks: they belong to each start of a container,
@@ -91,30 +95,31 @@ impl<'a> Podman<'a> {
     /// `podman build OPTION…` of a Containerfile, with the hooks.
     #[track_caller]
     pub(crate) fn build(&self, options: &[&str], containerfile: &str) -> Done {
-        let mut command = self.command();
-        command.arg("build").args(self.build_options(containerfile)).args(options);
-        run(command.arg(self.dir.path("context")))
+        self.build_by(self.command(), options, containerfile)
     }
 
-    /// The same by `buildah bud`.
+    /// `buildah build OPTION…` of a Containerfile, with the hooks, in podman's storage.
     #[track_caller]
-    pub(crate) fn bud(&self, options: &[&str], containerfile: &str) -> Done {
-        let own = self.build_options(containerfile);
-        let own = own.each_ref().map(|option| option.as_str());
-        let context = self.dir.path("context").display().to_string();
-        self.buildah(&[&["bud"], &own[..], options, &[&context]].concat())
+    pub(crate) fn buildah(&self, options: &[&str], containerfile: &str) -> Done {
+        self.build_by(self.on_its_storage("buildah"), options, containerfile)
     }
 
-    /// Writes the Containerfile; what building it takes.
-    fn build_options(&self, containerfile: &str) -> [String; 11] {
-        let context = self.dir.path("context");
-        fs::create_dir_all(&context).unwrap();
-        fs::write(context.join("Containerfile"), containerfile).unwrap();
-        let hooks = self.hooks.display().to_string();
-        let ulimits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
-        let [a, b, c, d] = ulimits;
-        ["--no-cache", "--network", "none", "--runtime", "runc", a, b, c, d, "--hooks-dir", &hooks]
-            .map(str::to_owned)
+    /// `buildah ARG…`. It reads the host's hooks directory, which is this test's here.
+    #[track_caller]
+    pub(crate) fn buildah_with_host_hooks(&self, args: &[&str]) -> Done {
+        let mut command = self.release.command("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", HOST_HOOKS, "sh"]);
+        command.arg(&self.hooks).arg(self.dir.path("podman/share"));
+        command.arg("buildah");
+        run(self.with_its_storage(command).args(args))
+    }
+
+    #[track_caller]
+    fn build_by(&self, mut command: Command, options: &[&str], containerfile: &str) -> Done {
+        command.args(["build", "--no-cache", "--network", "none", "--runtime", self.runtime()]);
+        command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
+        command.arg("--hooks-dir").arg(&self.hooks).args(options);
+        run(command.arg(image::context(self.dir, "Containerfile", containerfile)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The hook's part: from here the kernel records.
 
 use super::{
-    CollectError, attachment::Attachment, clock, collector::spawn_collector, containers_directory,
-    directory::Directory, end::end, evidence, file, warn,
+    CollectError, attachment::Attachment, build, clock, collector::spawn_collector,
+    containers_directory, directory::Directory, end::end, evidence, file, warn,
 };
 use crate::{
     annotation::{self, Log},
@@ -288,6 +288,7 @@ fn attachment(settings: &Settings, target: &Target, directory: String, run: u32)
         directory,
         depth: scope.map_or(0, |scope| scope.depth),
         pid_namespace: scope.and_then(|scope| scope.pid_namespace),
+        builder: build::process_of(identity.engine.as_deref()),
         failure: None,
     }
 }

@@ -18,6 +18,9 @@ pub(super) struct Attachment {
     pub(super) depth: u32,
     /// The inode number of its pid namespace, where it has its own.
     pub(super) pid_namespace: Option<u32>,
+    /// The process that runs the build it is a step of.
+    #[serde(default)]
+    pub(super) builder: Option<String>,
     /// Why nothing is recorded, when nothing is.
     pub(super) failure: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! Draining, judging and writing down: the state of one collection.
 
 use super::{
-    CollectError, attachment::Attachment, clock, collector::path_of, directory::Directory,
+    CollectError, attachment::Attachment, build, clock, collector::path_of, directory::Directory,
     evidence, file, processes::Processes, step,
 };
 use crate::{
@@ -9,7 +9,8 @@ use crate::{
     config::Settings,
     detect::Detector,
     event::{self, Event, Exec, Flags, ProcessId},
-    execlog, oci,
+    execlog,
+    oci::{self, Bundle},
     redact::Redactor,
     report::{
         Time,
@@ -89,7 +90,7 @@ impl Session {
         });
         let redactor = redactor.map(|salt| Redactor::new(&salt));
         let mut attachment = attachment;
-        describe(&mut attachment.attached.container, redactor.as_ref());
+        describe(settings, &mut attachment, &directory, redactor.as_ref());
         let mut session = Session {
             events: directory.append(file::EXECS)?,
             attachment,
@@ -399,13 +400,29 @@ impl Session {
     }
 }
 
-/// Fills in what bundle and engine tell and is too slow for the hook.
-fn describe(container: &mut model::Container, redactor: Option<&Redactor>) {
-    container.step = step::read(container, redactor);
-    if container.engine.as_deref() == Some("podman")
-        && let Some(bundle) = &container.bundle
-    {
-        let stored = oci::stored(&path_of(bundle));
+/// Fills in what bundle and engine tell and is too slow for the hook. The bundle is there
+/// still: engines remove it after poststop, which waits for who reads this.
+fn describe(
+    settings: &Settings,
+    attachment: &mut Attachment,
+    directory: &Directory,
+    redactor: Option<&Redactor>,
+) {
+    let container = &mut attachment.attached.container;
+    let Some(path) = container.bundle.as_ref().map(|bundle| path_of(bundle)) else { return };
+    if let Ok(bundle) = Bundle::read(&path) {
+        container.step = step::of(container, &bundle, redactor);
+        let build = match &attachment.builder {
+            Some(id) => Some(build::of_process(id)),
+            None => build::upon(settings, directory, container, &bundle),
+        };
+        if let Some(step) = &mut container.step {
+            // What was given says more.
+            step.build = step.build.take().or(build);
+        }
+    }
+    if container.engine.as_deref() == Some("podman") {
+        let stored = oci::stored(&path);
         container.name = container.name.take().or(stored.name);
         container.image = container.image.take().or(stored.image);
     }

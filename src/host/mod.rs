@@ -1,6 +1,7 @@
 //! Facts about this machine, found by asking. Nothing here decides or changes
 //! anything: `doctor` judges what is found.
 
+mod ancestors;
 mod btf;
 mod capabilities;
 mod cgroup;
@@ -15,6 +16,7 @@ mod place;
 mod program;
 mod user_namespace;
 
+pub use ancestors::{Ancestor, ancestors};
 pub use btf::Btf;
 pub use capabilities::Capabilities;
 pub use cgroup::cgroup2_mount;
@@ -24,7 +26,7 @@ pub use error::HostError;
 pub use executable::{Executable, executable};
 pub use hooks_d::{HOOKS_DIRS, Hook, HookFile, HooksDir, hooks_dir};
 pub use kernel::Kernel;
-pub use mounts::{Mount, mounts};
+pub use mounts::{Mount, Overlay, mounts};
 pub use place::Place;
 pub use program::{Program, find_program, find_program_where, programs};
 pub use user_namespace::in_initial_user_namespace;

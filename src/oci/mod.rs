@@ -3,6 +3,7 @@
 
 mod build;
 mod bundle;
+mod classic;
 mod error;
 mod hooks;
 mod id;
@@ -12,6 +13,7 @@ mod storage;
 
 pub use build::build_of;
 pub use bundle::Bundle;
+pub use classic::{ClassicStep, classic_step};
 pub use error::OciError;
 pub use hooks::{Configuration, Hooks};
 pub use id::ContainerId;
