@@ -23,11 +23,10 @@ fn root_e2e() {
     table.load_preset(presets::NOTHING).set_header(HEADER);
     let mut failed = Vec::new();
     for engine in ENGINES {
-        let name = format!("{} {}", engine.name, (engine.version)());
         let dir = Dir::new();
-        (engine.scenarios)(&dir, &mut |scenario| {
+        engine.scenarios(&dir, |name, scenario| {
             eprintln!("{name}: {}", scenario.name);
-            let mut row = vec![name.clone(), scenario.name.to_owned()];
+            let mut row = vec![name.to_owned(), scenario.name.to_owned()];
             match measure(scenario, &dir, pairs) {
                 Some(measured) => row.extend(measured),
                 None => {

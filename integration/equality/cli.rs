@@ -41,8 +41,18 @@ fn clean(cli: &dyn Cli, dir: &Dir) {
 
 /// Keeps the container `build` as the engine has it, and removes it.
 fn leave(cli: &dyn Cli, dir: &Dir, observed: &mut Observed) {
-    observed.state("container", &cli.command(&["inspect", "build"]));
+    state(cli, observed);
     export(cli, dir, observed);
+}
+
+/// Keeps what the engine says of the container `build`, which has ended.
+pub(super) fn state(cli: &dyn Cli, observed: &mut Observed) {
+    // podman cleans up behind it, in its own time.
+    until("the container is off", || {
+        let status = cli.command(&["inspect", "--format", "{{.State.Status}}", "build"]).stdout();
+        (status == "exited\n").then_some(())
+    });
+    observed.state("container", &cli.command(&["inspect", "build"]));
 }
 
 /// Keeps the files of the container `build`, and removes it.

@@ -1,14 +1,15 @@
 //! containerd, by `ctr`.
 
-use super::{Engine, Scenario, version};
-use crate::harness::{Containerd, rootfs};
-use std::fs;
+use super::{Engine, Scenario};
+use crate::harness::{Containerd, Release, rootfs};
+use std::{fs, path::Path};
 
 pub(crate) const CONTAINERD: Engine = Engine {
     name: "containerd",
-    version: || version("containerd"),
-    scenarios: |dir, each| {
-        let containerd = Containerd::new(dir);
+    program: || Path::new("containerd"),
+    release: |_| Release::installed(),
+    scenarios: |dir, release, each| {
+        let containerd = Containerd::of(dir, release);
         let shim = dir.shim("buildwarden-runc");
         each(&Scenario::new("ctr run", &[1], |observed| {
             let root = rootfs(dir);
@@ -23,3 +24,5 @@ pub(crate) const CONTAINERD: Engine = Engine {
         }));
     },
 };
+
+pub(crate) const NEXT_CONTAINERD: Engine = Engine { release: Release::next, ..CONTAINERD };

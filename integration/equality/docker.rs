@@ -3,9 +3,10 @@
 use super::{
     Engine,
     cli::{self, Cli},
-    version, without_ids,
+    without_ids,
 };
-use crate::harness::{Docker, Done};
+use crate::harness::{Docker, Done, Release};
+use std::path::Path;
 
 impl Cli for Docker<'_> {
     fn command(&self, args: &[&str]) -> Done {
@@ -44,9 +45,10 @@ fn buildkit(line: &str) -> Option<String> {
 
 pub(crate) const DOCKER: Engine = Engine {
     name: "docker",
-    version: || version("dockerd"),
-    scenarios: |dir, each| {
-        let docker = Docker::new(dir);
+    program: || Path::new("dockerd"),
+    release: |_| Release::installed(),
+    scenarios: |dir, release, each| {
+        let docker = Docker::of(dir, release);
         each(&cli::in_foreground(&docker, dir));
         each(&cli::exec(&docker, dir));
         each(&cli::again("restart", &[&["restart", "--time", "0", "build"]], &docker, dir));
@@ -57,3 +59,5 @@ pub(crate) const DOCKER: Engine = Engine {
         each(&cli::build("build (BuildKit)", &docker, dir, buildkit, build));
     },
 };
+
+pub(crate) const NEXT_DOCKER: Engine = Engine { release: Release::next, ..DOCKER };

@@ -8,29 +8,50 @@ mod observed;
 mod oci;
 mod podman;
 
-use crate::harness::{Dir, run};
+use crate::harness::{Dir, Release, run};
 use observed::Observed;
 pub(crate) use observed::without_ids;
-use std::{process::Command, time::Duration};
+use std::{path::Path, time::Duration};
 
-/// An engine.
+/// An engine of a release.
 pub(crate) struct Engine {
     pub(crate) name: &'static str,
-    pub(crate) version: fn() -> String,
+    /// The program that says which version it is.
+    program: fn() -> &'static Path,
+    release: fn(&Dir) -> Release,
     /// Sets it up, and gives each of its scenarios.
-    pub(crate) scenarios: fn(&Dir, &mut dyn FnMut(&Scenario<'_>)),
+    scenarios: fn(&Dir, Release, &mut dyn FnMut(&Scenario<'_>)),
 }
 
 /// All of them.
-pub(crate) const ENGINES: [Engine; 6] =
-    [oci::RUNC, oci::CRUN, podman::PODMAN, podman::BUILDAH, docker::DOCKER, containerd::CONTAINERD];
+pub(crate) const ENGINES: [Engine; 13] = [
+    oci::RUNC,
+    oci::NEXT_RUNC,
+    oci::CRUN,
+    oci::NEXT_CRUN,
+    oci::YOUKI,
+    podman::PODMAN,
+    podman::NEXT_PODMAN,
+    podman::BUILDAH,
+    podman::NEXT_BUILDAH,
+    docker::DOCKER,
+    docker::NEXT_DOCKER,
+    containerd::CONTAINERD,
+    containerd::NEXT_CONTAINERD,
+];
 
-/// The version that a program says it has.
-fn version(program: &str) -> String {
-    let said = run(Command::new(program).arg("--version")).expect_code(0).stdout();
-    let mut words = said.split([' ', ',', '\n']);
-    let number = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
-    number.unwrap_or_else(|| panic!("{program} --version: {said}")).to_owned()
+impl Engine {
+    /// Gives each of its scenarios, and the engine's name with its version.
+    pub(crate) fn scenarios(&self, dir: &Dir, mut each: impl FnMut(&str, &Scenario<'_>)) {
+        let release = (self.release)(dir);
+        let program = (self.program)();
+        let said = run(release.command(program).arg("--version")).expect_code(0).stdout();
+        let mut words = said.split([' ', ',', '\n']);
+        let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        let version = version.unwrap_or_else(|| panic!("{} --version: {said}", program.display()));
+        let name = format!("{} {version}", self.name);
+        (self.scenarios)(dir, release, &mut |scenario| each(&name, scenario));
+    }
 }
 
 /// A way in which an engine runs the script.
@@ -113,9 +134,9 @@ impl<'e> Scenario<'e> {
 fn check(engine: Engine) {
     let dir = Dir::new();
     let mut ran = 0;
-    (engine.scenarios)(&dir, &mut |scenario| {
+    engine.scenarios(&dir, |name, scenario| {
         // Where a failure says what it is of.
-        println!("{}: {}", engine.name, scenario.name);
+        println!("{name}: {}", scenario.name);
         scenario.pair(&dir, true);
         ran += 1;
     });
@@ -128,8 +149,23 @@ fn root_runc_runs_a_build_as_without_us() {
 }
 
 #[test]
+fn root_next_runc_runs_a_build_as_without_us() {
+    check(oci::NEXT_RUNC);
+}
+
+#[test]
 fn root_crun_runs_a_build_as_without_us() {
     check(oci::CRUN);
+}
+
+#[test]
+fn root_next_crun_runs_a_build_as_without_us() {
+    check(oci::NEXT_CRUN);
+}
+
+#[test]
+fn root_youki_runs_a_build_as_without_us() {
+    check(oci::YOUKI);
 }
 
 #[test]
@@ -138,8 +174,18 @@ fn root_podman_runs_a_build_as_without_us() {
 }
 
 #[test]
+fn root_next_podman_runs_a_build_as_without_us() {
+    check(podman::NEXT_PODMAN);
+}
+
+#[test]
 fn root_buildah_runs_a_build_as_without_us() {
     check(podman::BUILDAH);
+}
+
+#[test]
+fn root_next_buildah_runs_a_build_as_without_us() {
+    check(podman::NEXT_BUILDAH);
 }
 
 #[test]
@@ -148,6 +194,16 @@ fn root_docker_runs_a_build_as_without_us() {
 }
 
 #[test]
+fn root_next_docker_runs_a_build_as_without_us() {
+    check(docker::NEXT_DOCKER);
+}
+
+#[test]
 fn root_containerd_runs_a_build_as_without_us() {
     check(containerd::CONTAINERD);
+}
+
+#[test]
+fn root_next_containerd_runs_a_build_as_without_us() {
+    check(containerd::NEXT_CONTAINERD);
 }

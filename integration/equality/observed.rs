@@ -163,6 +163,10 @@ fn without_chance(value: &mut Value) {
             let old = std::mem::take(values);
             for (key, mut value) in old {
                 without_chance(&mut value);
+                // All podmans of a machine share their locks.
+                if key == "lockNumber" {
+                    value = Value::Null;
+                }
                 // podman keeps it in a map.
                 if let (true, Value::Array(variables)) = (key == "Env", &mut value) {
                     variables.sort_by_key(Value::to_string);
@@ -174,11 +178,16 @@ fn without_chance(value: &mut Value) {
     }
 }
 
-/// A text without ids (11 hexadecimal digits and more), or which is a time.
+/// A text without ids (11 hexadecimal digits and more), or which is a time or of a process.
 pub(crate) fn without_ids(text: &str) -> String {
     // The zero time says that something has not happened.
     if !text.starts_with("0001-") && text.parse::<jiff::Timestamp>().is_ok() {
         return "TIME".to_owned();
+    }
+    if let Some((pid, rest)) = text.strip_prefix("/proc/").and_then(|text| text.split_once('/'))
+        && pid.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return format!("/proc/PID/{rest}");
     }
     let mut result = String::new();
     let mut rest = text;

@@ -1,46 +1,74 @@
 //! Runtimes by themselves, from a bundle.
 
-use super::{Engine, Observed, Scenario, version};
-use crate::harness::{Container, Dir, Done, cgroup2_only, run};
-use std::{fs, process::Command};
+use super::{Engine, Scenario};
+use crate::harness::{Container, Dir, Release, cgroup2_only, run, youki};
+use std::{fs, path::Path, process::Command};
 
 pub(crate) const RUNC: Engine = Engine {
     name: "runc",
-    version: || version("runc"),
-    scenarios: |dir, each| {
-        dir.shim("buildwarden-runc");
-        let through = |container: &Container<'_>| {
-            let mut command = Command::new(dir.shim("buildwarden-runc"));
-            command.arg("--root").arg(dir.path("runc")).args(["run", "--bundle"]);
-            run(command
-                .arg(container.bundle())
-                .arg("build")
-                .env("BUILDWARDEN_CONFIG", dir.config()))
-        };
-        each(&Scenario::new("run", &[1], |observed| bundle(dir, observed, through)));
+    program: || Path::new("runc"),
+    release: |_| Release::installed(),
+    scenarios: |dir, release, each| {
+        let shim = dir.shim("buildwarden-runc");
+        each(&bundle(dir, "sh /build.sh", || release.command(&shim)));
     },
 };
+
+pub(crate) const NEXT_RUNC: Engine = Engine { release: Release::next_with_cgroup2, ..RUNC };
 
 pub(crate) const CRUN: Engine = Engine {
     name: "crun",
-    version: || version("crun"),
-    scenarios: |dir, each| {
-        dir.shim("buildwarden-crun");
-        let through = |container: &Container<'_>| {
-            let mut command = cgroup2_only();
-            command.arg(dir.shim("buildwarden-crun")).arg("--root").arg(dir.path("crun"));
-            command.args(["run", "--bundle"]).arg(container.bundle()).arg("build");
-            run(command.env("BUILDWARDEN_CONFIG", dir.config()))
-        };
-        each(&Scenario::new("run", &[1], |observed| bundle(dir, observed, through)));
+    program: || Path::new("crun"),
+    release: |_| Release::installed(),
+    scenarios: |dir, _, each| {
+        let shim = dir.shim("buildwarden-crun");
+        each(&bundle(dir, "sh /build.sh", || with_cgroup2(&shim)));
     },
 };
 
+pub(crate) const NEXT_CRUN: Engine = Engine {
+    release: Release::next_with_cgroup2,
+    scenarios: |dir, release, each| {
+        let shim = dir.shim("buildwarden-crun");
+        each(&bundle(dir, "sh /build.sh", || release.command(&shim)));
+    },
+    ..CRUN
+};
+
+pub(crate) const YOUKI: Engine = Engine {
+    name: "youki",
+    program: youki,
+    release: |_| Release::installed(),
+    scenarios: |dir, _, each| {
+        let shim = dir.shim("buildwarden-youki");
+        dir.configure(&format!("runtime.youki = {:?}", youki()));
+        // `youki run` can miss the end of a container that ends at once, with us or without.
+        each(&bundle(dir, "sleep 1; sh /build.sh", || with_cgroup2(&shim)));
+    },
+};
+
+fn with_cgroup2(program: &Path) -> Command {
+    let mut command = cgroup2_only();
+    command.arg(program);
+    command
+}
+
 /// A fresh bundle, and what a runtime makes of it.
-fn bundle(dir: &Dir, observed: &mut Observed, through: impl Fn(&Container<'_>) -> Done) {
-    let container = Container::new(dir, "build").args(&["/bin/sh", "/build.sh"]).hooks(&[]);
-    container.write_config();
-    observed.step("run", || through(&container));
-    observed.files(&container.rootfs());
-    fs::remove_dir_all(container.bundle()).unwrap();
+fn bundle<'e>(
+    dir: &'e Dir,
+    script: &'static str,
+    runtime: impl Fn() -> Command + 'e,
+) -> Scenario<'e> {
+    Scenario::new("run", &[1], move |observed| {
+        let container = Container::new(dir, "build").script(script).hooks(&[]);
+        container.write_config();
+        observed.step("run", || {
+            let mut command = runtime();
+            command.arg("--root").arg(dir.path("runtime")).args(["run", "--bundle"]);
+            command.arg(container.bundle()).arg("build");
+            run(command.env("BUILDWARDEN_CONFIG", dir.config()))
+        });
+        observed.files(&container.rootfs());
+        fs::remove_dir_all(container.bundle()).unwrap();
+    })
 }

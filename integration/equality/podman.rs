@@ -3,9 +3,10 @@
 use super::{
     Engine, Scenario,
     cli::{self, Cli},
-    version, without_ids,
+    without_ids,
 };
-use crate::harness::{Dir, Done, Podman};
+use crate::harness::{Dir, Done, Podman, Release};
+use std::path::Path;
 
 impl Cli for Podman<'_> {
     fn command(&self, args: &[&str]) -> Done {
@@ -19,9 +20,10 @@ impl Cli for Podman<'_> {
 
 pub(crate) const PODMAN: Engine = Engine {
     name: "podman",
-    version: || version("podman"),
-    scenarios: |dir, each| {
-        let podman = Podman::new(dir);
+    program: || Path::new("podman"),
+    release: |_| Release::installed(),
+    scenarios: |dir, release, each| {
+        let podman = Podman::of(dir, release);
         each(&cli::in_foreground(&podman, dir));
         each(&cli::exec(&podman, dir));
         let again: &[&[&str]] = &[&["stop", "--time", "0", "build"], &["start", "build"]];
@@ -34,17 +36,22 @@ pub(crate) const PODMAN: Engine = Engine {
     },
 };
 
+pub(crate) const NEXT_PODMAN: Engine = Engine { release: Release::next_with_cgroup2, ..PODMAN };
+
 pub(crate) const BUILDAH: Engine = Engine {
     name: "buildah",
-    version: || version("buildah"),
-    scenarios: |dir, each| {
-        let podman = Podman::new(dir);
+    program: || Path::new("buildah"),
+    release: |_| Release::installed(),
+    scenarios: |dir, release, each| {
+        let podman = Podman::of(dir, release);
         let line = |line: &str| Some(without_ids(line));
         let bud = |options: &[&str], file: &str| podman.buildah(options, file);
         each(&cli::build("bud", &podman, dir, line, bud));
         each(&buildah_run(&podman));
     },
 };
+
+pub(crate) const NEXT_BUILDAH: Engine = Engine { release: Release::next_with_cgroup2, ..BUILDAH };
 
 /// A member of a pod. Nothing in the configuration of podman's infra container tells it from
 /// others: it has a report too.
@@ -60,7 +67,7 @@ fn pod<'e>(podman: &'e Podman<'_>, dir: &'e Dir) -> Scenario<'e> {
             let member = ["run", "--pod", "pod", "--name", "build", "img:1", "sh", "/build.sh"];
             podman.podman(&member)
         });
-        observed.state("container", &podman.podman(&["inspect", "build"]));
+        cli::state(podman, observed);
         observed.lines("pod rm", ids, || {
             podman.podman(&["pod", "rm", "--force", "--time", "0", "pod"])
         });

@@ -19,9 +19,10 @@ const LIMITS: &str = "[containers]\npids_limit = 0\n\
 
 /// Runs a command where a directory's hooks are the host's: `sh HOOKS SCRATCH COMMAND…`.
 const HOST_HOOKS: &str = "set -e; hooks=$1 scratch=$2 share=/usr/share/containers; shift 2; \
+    mount=$(command -v mount) || mount='/busybox mount'; \
     mkdir -p $scratch/upper $scratch/work; options=upperdir=$scratch/upper,workdir=$scratch/work; \
-    mount -t overlay overlay -o lowerdir=$share,$options $share; \
-    mkdir -p $share/oci/hooks.d; mount --bind $hooks $share/oci/hooks.d; exec \"$@\"";
+    $mount -t overlay overlay -o lowerdir=$share,$options $share; \
+    mkdir -p $share/oci/hooks.d; $mount --bind $hooks $share/oci/hooks.d; exec \"$@\"";
 
 /// podman, and an image `img:1` with a busybox. Its containers go with it.
 pub(crate) struct Podman<'a> {
