@@ -15,6 +15,7 @@ mod harness;
 mod hook_input;
 mod host;
 mod kernel;
+mod killed;
 mod lifecycle;
 mod scope;
 mod shim;

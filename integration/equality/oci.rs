@@ -62,12 +62,14 @@ fn bundle<'e>(
     Scenario::new("run", &[1], move |observed| {
         let container = Container::new(dir, "build").script(script).hooks(&[]);
         container.write_config();
-        observed.step("run", || {
+        let through = |args: &[&str]| {
             let mut command = runtime();
-            command.arg("--root").arg(dir.path("runtime")).args(["run", "--bundle"]);
-            command.arg(container.bundle()).arg("build");
+            command.arg("--root").arg(dir.path("runtime")).args(args);
             run(command.env("BUILDWARDEN_CONFIG", dir.config()))
-        });
+        };
+        let bundle = container.bundle().display().to_string();
+        observed.step("run", || through(&["run", "--bundle", &bundle, "build"]));
+        observed.step("list", || through(&["list"]));
         observed.files(&container.rootfs());
         fs::remove_dir_all(container.bundle()).unwrap();
     })
