@@ -55,7 +55,9 @@ pub(super) fn account(
     match &attachment.failure {
         Some(failure) => reasons.insert(0, format!("nothing was recorded: {failure}")),
         None if ending.counters.is_none() => {
-            reasons.insert(0, "the recording was lost: its scope is gone".to_owned());
+            let reason = attachment.lost.as_ref().map(|lost| lost.reason.clone());
+            let gone = || "the recording was lost: its scope is gone".to_owned();
+            reasons.insert(0, reason.unwrap_or_else(gone));
         }
         None => {}
     }
@@ -85,6 +87,11 @@ pub(super) fn account(
     let executables_omitted = events.executables.len().saturating_sub(EXECUTABLES_MAX) as u64;
     let offset = attached.boot_to_unix_ns;
     let (started, attach_ms) = beginning(directory, attachment)?;
+    let finished = match &attachment.lost {
+        None => Time::from_boot(ending.at, offset),
+        // Nobody saw its end; it was not before this.
+        Some(lost) => lost.last.max(started),
+    };
     let report = Report {
         schema_version: SCHEMA_VERSION,
         tool: Producer::this(),
@@ -92,7 +99,7 @@ pub(super) fn account(
         container: attached.container.clone(),
         job: attached.job.clone(),
         started,
-        finished: Time::from_boot(ending.at, offset),
+        finished,
         findings_omitted: events.flagged.saturating_sub(listed.min(session::FINDINGS_MAX)),
         findings,
         allowed,
@@ -116,7 +123,8 @@ pub(super) fn account(
 
 /// The `attached` line: when recording began, and what it took.
 fn beginning(directory: &Directory, attachment: &Attachment) -> Result<(Time, f64), CollectError> {
-    let unknown = (clock::time_now(attachment.attached.boot_to_unix_ns), 0.0);
+    let now = || clock::time_now(attachment.attached.boot_to_unix_ns);
+    let unknown = (attachment.lost.as_ref().map_or_else(now, |lost| lost.last), 0.0);
     let Some(log) = directory.read(file::ANNOTATIONS)? else { return Ok(unknown) };
     let first = Tail::new(log).next_line().ok().flatten().and_then(|line| Line::parse(line).ok());
     Ok(match first.as_ref().map(|line| (line.time, line.entry())) {

@@ -14,7 +14,7 @@ pub use build::build_of;
 pub use bundle::Bundle;
 pub use error::OciError;
 pub use hooks::{Configuration, Hooks};
-pub use id::ContainerId;
+pub use id::{ContainerId, could_be_a_run, split_run};
 pub use identity::{Identity, job_from_environment};
 pub use state::State;
 pub use storage::{Stored, stored};
