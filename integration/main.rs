@@ -7,6 +7,7 @@ mod containerd;
 mod docker;
 mod engines;
 mod evidence;
+mod gc;
 mod harness;
 mod hook_input;
 mod host;

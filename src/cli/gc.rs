@@ -84,7 +84,11 @@ fn surplus(surplus: &Surplus, done: &str) -> String {
     }
     if !surplus.expired.is_empty() {
         let total = surplus.expired.iter().map(|run| run.bytes).sum();
-        text += &format!("{} runs {done}, {}\n", surplus.expired.len(), size(total));
+        let runs = match surplus.expired.len() {
+            1 => "1 run".to_owned(),
+            many => format!("{many} runs"),
+        };
+        text += &format!("{runs} {done}, {}\n", size(total));
     }
     text
 }
