@@ -13,6 +13,7 @@ mod hook_input;
 mod host;
 mod kernel;
 mod lifecycle;
+mod package;
 mod scope;
 mod shim;
 mod tool;

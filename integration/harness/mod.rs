@@ -1,6 +1,6 @@
 //! What the tests stand on: an owned directory with a configuration of its own,
-//! commands with a deadline, and containers in runc, podman and
-//! Docker.
+//! commands with a deadline, containers in runc, podman and
+//! Docker, and a small Debian.
 
 mod cgroups;
 mod command;
@@ -9,6 +9,7 @@ mod dir;
 mod docker;
 mod exec;
 mod image;
+mod machine;
 mod podman;
 mod programs;
 mod wait;
@@ -19,6 +20,7 @@ pub(crate) use dir::Dir;
 pub(crate) use docker::{Docker, runc};
 pub(crate) use exec::Exec;
 pub(crate) use image::rootfs;
+pub(crate) use machine::Machine;
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};
 pub(crate) use wait::until;
