@@ -103,8 +103,8 @@ fn a_value_is_taken() {
         s.honour.job = false;
     });
     let keep = |text: &str, age: Option<u64>, size: Option<u64>| {
-        let mut want = Settings::default();
-        want.keep = Retention { age: age.map(Duration::from_secs), size };
+        let keep = Retention { age: age.map(Duration::from_secs), size };
+        let want = Settings { keep, ..Settings::default() };
         assert_eq!(parse(text), Ok(want), "{text}");
     };
     let month = Some(30 * 86_400);
