@@ -1,7 +1,7 @@
 //! The Debian package: built, installed, used, upgraded, removed and purged in a small
 //! Debian of its own.
 
-use crate::harness::{Dir, Done, Machine, busybox, run, run_within, until};
+use crate::harness::{Dir, Done, Machine, Parts, busybox, run, run_within, until};
 use buildwarden::report::model::{Report, Verdict};
 use serde_json::{Value, json};
 use std::{
@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -27,6 +28,15 @@ fn build(dir: &Dir, out: &str) -> PathBuf {
     let mut command = Command::new(script);
     let done = run_within(BUILD, command.arg(binary).arg(dir.path(out))).expect_code(0);
     PathBuf::from(done.stdout().trim())
+}
+
+/// The package, built once.
+fn package() -> &'static [u8] {
+    static PACKAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let dir = Dir::new();
+        fs::read(build(&dir, "out")).unwrap()
+    });
+    &PACKAGE
 }
 
 /// The same package with a later version.
@@ -119,9 +129,8 @@ fn shipped_hooks(machine: &Machine<'_>) -> Value {
 #[test]
 fn root_a_package_is_installed_used_and_removed() {
     let dir = Dir::new();
-    let package = build(&dir, "first");
-    let again = build(&dir, "second");
-    assert!(fs::read(&package).unwrap() == fs::read(again).unwrap(), "not the same twice");
+    let package = build(&dir, "out");
+    assert!(fs::read(&package).unwrap() == self::package(), "not the same twice");
 
     let machine = Machine::new(&dir);
     let before = files(&machine);
@@ -161,6 +170,18 @@ fn root_a_package_is_installed_used_and_removed() {
     let left: Vec<_> = files(&machine).into_iter().filter(bundles).collect();
     let left: Vec<_> = left.iter().filter(|path| !before.contains(path)).collect();
     assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn root_the_sweep_works_as_confined_as_its_unit_is() {
+    let dir = Dir::new();
+    let parts = Parts::new(&dir);
+    fs::write(parts.upper().join("package.deb"), package()).unwrap();
+    let check = include_str!("debian/check.sh");
+    fs::write(parts.upper().join("check.sh"), check).unwrap();
+    let booted = parts.boot();
+    let log = fs::read_to_string(parts.upper().join("check.log")).unwrap_or_default();
+    assert!(parts.upper().join("checked").exists(), "{booted}\n{log}");
 }
 
 /// Everything that the package brings must be where it is looked for, and be in order.

@@ -1,7 +1,8 @@
 //! A small Debian of a test's own, to install a package in.
 
-use super::{Dir, run_within};
+use super::{Dir, Done, cgroups, run_within};
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -10,6 +11,8 @@ use std::{
 
 /// Fetching it, once.
 const FETCH: Duration = Duration::from_secs(900);
+/// Starting systemd, installing a package and removing it.
+const BOOT: Duration = Duration::from_secs(180);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Mounts it, says so, and holds it until its standard input ends. In a mount namespace of
@@ -26,6 +29,43 @@ echo ready
 read -r _ || true
 "#;
 
+/// What a machine is put together from: the Debian, and what is written over it.
+pub(crate) struct Parts<'a> {
+    dir: &'a Dir,
+    lower: String,
+}
+
+impl<'a> Parts<'a> {
+    #[track_caller]
+    pub(crate) fn new(dir: &'a Dir) -> Parts<'a> {
+        let fetch = script("fetch");
+        let lower = run_within(FETCH, &mut Command::new(fetch)).expect_code(0).stdout();
+        for name in ["upper", "work", "root"] {
+            fs::create_dir_all(dir.path("machine").join(name)).unwrap();
+        }
+        Parts { dir, lower: lower.trim().to_owned() }
+    }
+
+    /// The files of the test's own.
+    pub(crate) fn upper(&self) -> PathBuf {
+        self.dir.path("machine/upper")
+    }
+
+    /// Starts its systemd, which runs `/check.sh`, and waits until it has powered off.
+    #[track_caller]
+    pub(crate) fn boot(&self) -> Done {
+        let mut boot = Command::new(script("boot"));
+        boot.arg(&self.lower).arg(self.dir.path("machine")).arg(self.dir.name());
+        let done = run_within(BOOT, &mut boot);
+        cgroups::remove(self.dir.name());
+        done
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/debian").join(name)
+}
+
 /// A root file system with mounts as a machine has them, and a bpffs of its own. Goes
 /// with its test.
 pub(crate) struct Machine<'a> {
@@ -36,14 +76,10 @@ pub(crate) struct Machine<'a> {
 impl<'a> Machine<'a> {
     #[track_caller]
     pub(crate) fn new(dir: &'a Dir) -> Machine<'a> {
-        let fetch = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/debian/fetch");
-        let lower = run_within(FETCH, &mut Command::new(fetch)).expect_code(0).stdout();
-        for name in ["upper", "work", "root"] {
-            std::fs::create_dir_all(dir.path("machine").join(name)).unwrap();
-        }
+        let parts = Parts::new(dir);
         let mut holder = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", HOLD, "hold"])
-            .arg(lower.trim())
+            .arg(&parts.lower)
             .arg(dir.path("machine"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

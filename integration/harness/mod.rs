@@ -20,7 +20,7 @@ pub(crate) use dir::Dir;
 pub(crate) use docker::{Docker, runc};
 pub(crate) use exec::Exec;
 pub(crate) use image::rootfs;
-pub(crate) use machine::Machine;
+pub(crate) use machine::{Machine, Parts};
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};
 pub(crate) use wait::until;
