@@ -60,6 +60,7 @@ impl Host {
             ring_bytes: 1 << 20,
             attach_ms: 0.8,
             boot_to_unix_ns: START,
+            boot_id: None,
         };
         log.attached(Time::from_unix_ns(START.into()), &attached).unwrap();
         Recording { live: self.root.path().join("run").join(id), path, log }

@@ -166,7 +166,7 @@ fn release(held: Held, recording: Option<(&ProbeSet, SlotId)>) -> Result<(), Col
 }
 
 /// Writes the report and the log's last line.
-fn report(
+pub(super) fn report(
     settings: &Settings,
     mut session: Session,
     drain: Option<&Drain>,
@@ -189,7 +189,11 @@ fn report(
     let text =
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
     if session.directory.put_new(file::REPORT, text.as_bytes())? {
-        let offset = session.attachment.attached.boot_to_unix_ns;
+        // A recording that was lost may be of a boot with another clock.
+        let offset = match session.attachment.lost {
+            None => session.attachment.attached.boot_to_unix_ns,
+            Some(_) => clock::boot_to_unix_ns(),
+        };
         let finished = Finished {
             verdict: report.verdict,
             findings: counts,

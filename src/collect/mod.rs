@@ -18,7 +18,9 @@ mod end;
 mod error;
 mod evidence;
 mod lock;
+mod orphan;
 mod processes;
+mod retention;
 mod run;
 mod session;
 mod step;
@@ -29,6 +31,7 @@ pub use collector::{collect, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
 pub use evidence::detector;
+pub use retention::{Expired, Surplus, surplus};
 pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 
@@ -43,6 +46,8 @@ pub mod file {
     pub const EXECS: &str = "execs.jsonl";
     /// The exit report.
     pub const REPORT: &str = "report.json";
+    /// All of them.
+    pub const ALL: [&str; 3] = [ANNOTATIONS, EXECS, REPORT];
 }
 
 /// Where the report directories are.

@@ -78,6 +78,9 @@ impl Session {
         let path = super::containers_directory(settings).join(&attachment.directory);
         let directory = Directory::open(&path)?
             .ok_or_else(|| CollectError::io(&path, "open", std::io::ErrorKind::NotFound.into()))?;
+        // For who finds this directory alone, without the container's run directory:
+        // somebody is at work here. Who has the run directory needs no leave.
+        let _ = directory.try_lock();
         let log = directory.append(file::ANNOTATIONS)?;
         let log = Log::new(log, &attachment.attached.container.id)
             .map_err(|e| CollectError::io(&path.join(file::ANNOTATIONS), "read", e))?;
@@ -90,7 +93,10 @@ impl Session {
         });
         let redactor = redactor.map(|salt| Redactor::new(&salt));
         let mut attachment = attachment;
-        describe(settings, &mut attachment, &directory, redactor.as_ref());
+        // By now the bundle of a lost recording may be another container's.
+        if attachment.lost.is_none() {
+            describe(settings, &mut attachment, &directory, redactor.as_ref());
+        }
         let mut session = Session {
             events: directory.append(file::EXECS)?,
             attachment,
@@ -170,6 +176,14 @@ impl Session {
             }
         }
         self.resumed = self.position != Position(0);
+        let torn = lines.is_torn();
+        if self.attachment.lost.is_some() {
+            // There is no ring that these could be drained from again.
+            whole = length;
+            if torn {
+                self.fail("the event file ends in the middle of a line".to_owned());
+            }
+        }
         self.events
             .set_len(whole)
             .map_err(|e| CollectError::io(&self.directory.path().join(file::EXECS), "cut", e))

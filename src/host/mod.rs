@@ -25,7 +25,7 @@ pub use docker::{Docker, Runtime, docker};
 pub use error::HostError;
 pub use executable::{Executable, executable};
 pub use hooks_d::{HOOKS_DIRS, Hook, HookFile, HooksDir, hooks_dir};
-pub use kernel::Kernel;
+pub use kernel::{Kernel, boot_id};
 pub use mounts::{Mount, Overlay, mounts};
 pub use place::Place;
 pub use program::{Program, find_program, find_program_where, programs};

@@ -13,7 +13,11 @@ pub use error::StoreError;
 pub use run::Run;
 pub use summary::{State, Summary};
 
-use crate::{collect::containers_directory, config::Settings, oci::ContainerId};
+use crate::{
+    collect::containers_directory,
+    config::Settings,
+    oci::{ContainerId, could_be_a_run},
+};
 use std::{fs, io, path::PathBuf};
 
 /// Where the runs are kept.
@@ -57,12 +61,6 @@ impl Store {
     pub fn is_live(&self, id: &str) -> bool {
         ContainerId::new(id).is_ok() && self.live.join(id).is_dir()
     }
-}
-
-/// Whether this is an id, or one with the number of a run.
-fn could_be_a_run(name: &str) -> bool {
-    let id = run::split_number(name).map_or(name, |(id, _)| id);
-    ContainerId::new(id).is_ok()
 }
 
 #[cfg(test)]
