@@ -142,7 +142,8 @@ pub(super) fn change(target: Target, verb: Verb, others: Others) -> anyhow::Resu
     }
     without_repeats(&mut plans);
     for plan in &plans {
-        let text = if target.dry_run { preview(&root, plan) } else { carry_out(&root, plan, verb)? };
+        let text =
+            if target.dry_run { preview(&root, plan) } else { carry_out(&root, plan, verb)? };
         let mut out = anstream::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // What was asked is to be done, whoever reads of it.
@@ -191,7 +192,10 @@ fn carry_out(root: &Root, plan: &Plan, verb: Verb) -> anyhow::Result<String> {
 /// A diff that `patch` would take, too.
 fn preview(root: &Root, plan: &Plan) -> String {
     let mut out = String::new();
-    line(&mut out, format_args!("# {}:{}", plan.engine, if plan.is_empty() { NOTHING } else { "" }));
+    line(
+        &mut out,
+        format_args!("# {}:{}", plan.engine, if plan.is_empty() { NOTHING } else { "" }),
+    );
     for link in &plan.links {
         let (path, target) = (root.shown(&link.path), link.target.display());
         line(&mut out, format_args!("# link {} → {target}", path.display()));

@@ -76,7 +76,11 @@ fn carry_out(
                 root.write(path, before, after, false)?;
                 root.remove_backup(path)?;
                 let restored = original.as_ref() == Some(after);
-                done.push(if restored { Done::Restored(shown) } else { Done::Changed(shown, None) });
+                done.push(if restored {
+                    Done::Restored(shown)
+                } else {
+                    Done::Changed(shown, None)
+                });
             }
             (None, _) => {
                 root.remove(path, before.unwrap_or_default())?;

@@ -42,7 +42,9 @@ pub enum InstallError {
     #[error("no engine found: name one, as in `--engine docker`, to prepare for its coming")]
     NoEngine,
     /// Something failed after something else was changed.
-    #[error("{source}; already done for {engine}: {done}; run the same command again once it is mended")]
+    #[error(
+        "{source}; already done for {engine}: {done}; run the same command again once it is mended"
+    )]
     Halfway {
         /// The engine.
         engine: Engine,

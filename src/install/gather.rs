@@ -42,9 +42,10 @@ pub fn check(root: &Root, wish: &Wish) -> Result<Option<String>, InstallError> {
     if !root.has_program(program) {
         return Err(InstallError::Program {
             path: root.shown(program),
-            reason: "no program there: podman and CRI-O skip such a hook without a word, and Docker \
+            reason:
+                "no program there: podman and CRI-O skip such a hook without a word, and Docker \
                      starts no container; install it first, or name another with --program"
-                .to_owned(),
+                    .to_owned(),
         });
     }
     let passing = ["/tmp", "/var/tmp", "/home", "/root", "/run"];

@@ -8,7 +8,7 @@ mod gather;
 mod plan;
 mod root;
 
-pub use apply::{apply, Done};
+pub use apply::{Done, apply};
 pub use engine::Engine;
 pub use error::InstallError;
 pub use gather::{check, found, gather};

@@ -113,9 +113,9 @@ impl Root {
 
     /// Whether a program is there, for this process to ask.
     pub fn has_program(&self, path: &Path) -> bool {
-        self.resolve(path).and_then(fs::metadata).is_ok_and(|file| {
-            file.is_file() && file.permissions().mode() & 0o111 != 0
-        })
+        self.resolve(path)
+            .and_then(fs::metadata)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     }
 
     /// What a symbolic link says; `None` when none is there.

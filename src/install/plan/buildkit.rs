@@ -1,6 +1,8 @@
 //! BuildKit alone: the binary of buildkitd's OCI worker.
 
-use super::{Facts, Link, Others, Plan, Verb, Wish, is_ours, note_of_runtime, shim, table, undo, wrappable};
+use super::{
+    Facts, Link, Others, Plan, Verb, Wish, is_ours, note_of_runtime, shim, table, undo, wrappable,
+};
 use crate::install::InstallError;
 use std::path::Path;
 

@@ -476,6 +476,7 @@ fn without_ours(file: &File<'_>) -> Result<Option<Option<String>>, InstallError>
             }
         }
         table::prune(&mut document, original.as_ref(), &runtimes);
+        table::without_header(&mut document, original.as_ref(), &section);
     }
     if !changed {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! The hooks directory of podman, buildah and CRI-O.
 
-use super::{Facts, Link, Plan, Verb, Wish, is_ours, json, text, undo};
+use super::{Facts, Link, Plan, Verb, Wish, is_ours, json, text};
 use crate::{
     host,
     install::{Engine, InstallError},
@@ -30,10 +30,8 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Li
             (Verb::Install, found) => Some(install(found.map(|found| found.content.as_str()))?),
             (Verb::Uninstall, None) => continue,
             (Verb::Uninstall, Some(found)) if !runs_us(&path, &found.content)? => continue,
-            (Verb::Uninstall, Some(found)) => {
-                // The file is ours whole, whatever was changed in it.
-                undo(found, |text, _| install(text), |_| Ok(found.backup.clone()))?
-            }
+            // Ours whole, whatever was changed in it; and what it was before was ours too.
+            (Verb::Uninstall, Some(_)) => None,
         };
         plan.edit(&path, found, after);
     }
@@ -79,9 +77,10 @@ fn left_out(engine: Engine, facts: &Facts, dir: &Path) -> Result<Option<String>,
     // In the order in which podman reads them.
     for file in host::CONTAINERS_CONF.map(Path::new) {
         let directory = file.with_extension("conf.d");
-        let files = facts.files.iter().filter(|(path, _)| {
-            path.as_path() == file || path.parent() == Some(&directory)
-        });
+        let files = facts
+            .files
+            .iter()
+            .filter(|(path, _)| path.as_path() == file || path.parent() == Some(&directory));
         for (path, found) in files {
             let dirs = host::hooks_dirs(&found.content)
                 .map_err(|error| InstallError::malformed(path, error))?;

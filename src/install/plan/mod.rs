@@ -16,12 +16,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use buildkit::PATH as BUILDKIT;
 pub use containerd::Hint;
 pub(super) use containerd::{
     MAIN as CONTAINERD, imports as containerd_imports, matches as containerd_matches,
 };
 pub(super) use docker::DAEMON as DOCKER;
-pub(super) use buildkit::PATH as BUILDKIT;
 pub(super) use hooks::{NAMES as HOOK_FILES, USUAL as HOOKS_DIR};
 pub(super) use systemd::UNIT_DIRECTORIES;
 
@@ -131,7 +131,13 @@ pub struct Link {
 
 impl Plan {
     fn new(engine: Engine) -> Plan {
-        Plan { engine, edits: Vec::new(), links: Vec::new(), unlinks: Vec::new(), notes: Vec::new() }
+        Plan {
+            engine,
+            edits: Vec::new(),
+            links: Vec::new(),
+            unlinks: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Whether everything is as it should be.
@@ -157,9 +163,8 @@ pub fn plan(engine: Engine, facts: &Facts, wish: &Wish) -> Result<Plan, InstallE
         Engine::Buildkit => buildkit::plan(&mut plan, facts, wish)?,
     };
     if wish.verb == Verb::Uninstall && wish.links {
-        let ours = |link: &Link| {
-            facts.links.get(&link.path) == Some(&LinkState::To(link.target.clone()))
-        };
+        let ours =
+            |link: &Link| facts.links.get(&link.path) == Some(&LinkState::To(link.target.clone()));
         plan.unlinks = links(&wish.program).into_iter().filter(ours).collect();
     }
     if wish.verb == Verb::Install {
@@ -216,9 +221,8 @@ pub(super) fn check_program(program: &Path) -> Result<(), InstallError> {
     let refuse = |reason: &str| {
         Err(InstallError::Program { path: program.to_owned(), reason: reason.to_owned() })
     };
-    let plain = program
-        .components()
-        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let plain =
+        program.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     match program.to_str() {
         _ if !program.is_absolute() || !plain => {
             refuse("not an absolute path: the engines need one")
@@ -248,8 +252,8 @@ fn is_ours(program: &str) -> bool {
 fn note_of_runtime(program: &str, runtime: &str) -> Option<String> {
     let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
     let directory = Path::new(program).parent()?;
-    let found = directory.as_os_str().is_empty()
-        || usual.iter().any(|usual| directory == Path::new(usual));
+    let found =
+        directory.as_os_str().is_empty() || usual.iter().any(|usual| directory == Path::new(usual));
     (!found).then(|| {
         format!(
             "{runtime} was run from {program}: set `runtime.{runtime} = \"{program}\"` in \

@@ -6,8 +6,12 @@ use crate::install::InstallError;
 use std::path::{Path, PathBuf};
 
 /// Where systemd looks for docker.service and its drop-ins; the later outweighs.
-pub(in crate::install) const UNIT_DIRECTORIES: [&str; 4] =
-    ["/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system"];
+pub(in crate::install) const UNIT_DIRECTORIES: [&str; 4] = [
+    "/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/run/systemd/system",
+    "/etc/systemd/system",
+];
 
 const DROP_IN: &str = "/etc/systemd/system/docker.service.d/buildwarden.conf";
 
@@ -68,8 +72,7 @@ fn install(content: Option<&str>, facts: &Facts, wish: &Wish) -> String {
         _ => {
             let before = units(facts).filter_map(|(_, content)| value(content, "PATH")).last();
             let before = before.unwrap_or_else(|| USUAL_PATH.to_owned());
-            let path =
-                if first(&before) { before } else { format!("{directory}:{before}") };
+            let path = if first(&before) { before } else { format!("{directory}:{before}") };
             format!(
                 "# Written by `buildwarden install`; `buildwarden uninstall` removes it.\n\
                  # BuildKit inside of dockerd does not know the default runtime.\n\

@@ -96,3 +96,24 @@ pub(super) fn prune(document: &mut DocumentMut, original: Option<&DocumentMut>, 
         }
     }
 }
+
+/// Takes away the header of a table that holds other tables only, where `original` had
+/// none.
+pub(super) fn without_header(
+    document: &mut DocumentMut,
+    original: Option<&DocumentMut>,
+    keys: &[&str],
+) {
+    let had_header = original.is_some_and(|original| {
+        let table =
+            keys.iter().try_fold(original.as_table(), |table, key| table.get(key)?.as_table());
+        table.is_some_and(|table| !table.is_implicit())
+    });
+    let table = keys
+        .iter()
+        .try_fold(document.as_table_mut(), |table, key| table.get_mut(key)?.as_table_mut());
+    let Some(table) = table.filter(|_| !had_header) else { return };
+    if !table.is_empty() && table.iter().all(|(_, item)| item.is_table()) {
+        table.set_implicit(true);
+    }
+}
