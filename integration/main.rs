@@ -10,6 +10,7 @@ mod evidence;
 mod harness;
 mod hook_input;
 mod host;
+mod install;
 mod kernel;
 mod lifecycle;
 mod scope;

@@ -31,6 +31,18 @@ impl<'a> Docker<'a> {
     pub(crate) fn new(dir: &'a Dir) -> Docker<'a> {
         let shim = dir.shim("buildwarden-runc");
         let in_path = dir.shim("runc");
+        Docker::with(dir, |daemon| {
+            daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
+            daemon.arg("--add-runtime").arg(format!("plain={}", runc().display()));
+            daemon.args(["--default-runtime", "traced"]);
+            let path = std::env::var("PATH").unwrap_or_default();
+            daemon.env("PATH", format!("{}:{path}", in_path.parent().unwrap().display()));
+        })
+    }
+
+    /// The same, with what `configure` says of runtimes.
+    #[track_caller]
+    pub(crate) fn with(dir: &'a Dir, configure: impl FnOnce(&mut Command)) -> Docker<'a> {
         let root = dir.path("docker");
         fs::create_dir(&root).unwrap();
         let log = File::create(root.join("log")).unwrap();
@@ -48,11 +60,7 @@ impl<'a> Docker<'a> {
         daemon.args(["--default-ulimit", "nofile=1024:1024"]);
         // Below this nothing is left in the end; its own would stay.
         daemon.arg("--cgroup-parent").arg(format!("/{}", dir.name()));
-        daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
-        daemon.arg("--add-runtime").arg(format!("plain={}", runc().display()));
-        daemon.args(["--default-runtime", "traced"]);
-        let path = std::env::var("PATH").unwrap_or_default();
-        daemon.env("PATH", format!("{}:{path}", in_path.parent().unwrap().display()));
+        configure(&mut daemon);
         daemon.env("BUILDWARDEN_CONFIG", dir.config());
         daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let daemon = daemon.current_dir(&root).spawn().unwrap();
@@ -70,11 +78,21 @@ impl<'a> Docker<'a> {
     fn command(&self) -> Command {
         // Debian's; a newer client could lack what this daemon needs.
         let mut command = Command::new("/usr/bin/docker");
-        let socket = self.dir.path("docker/socket");
-        command.arg("--host").arg(format!("unix://{}", socket.display()));
-        command.env("DOCKER_CONFIG", self.dir.path("docker/client"));
+        for (name, value) in self.environment() {
+            command.env(name, value);
+        }
         command.current_dir(self.dir.path(""));
         command
+    }
+
+    /// What makes any client ask this daemon.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+        let socket = self.dir.path("docker/socket");
+        let client = self.dir.path("docker/client");
+        [
+            ("DOCKER_HOST", format!("unix://{}", socket.display())),
+            ("DOCKER_CONFIG", client.display().to_string()),
+        ]
     }
 
     /// `docker ARG…`.
