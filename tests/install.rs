@@ -133,7 +133,8 @@ fn what_was_installed_is_taken_out_to_the_byte() {
 #[test]
 fn where_one_cannot_be_changed_none_is() {
     let broken = "{\n    \"debug\": true,\n}\n";
-    let files_of = |json, toml| [("etc/docker/daemon.json", json), ("etc/containerd/config.toml", toml)];
+    let files_of =
+        |json, toml| [("etc/docker/daemon.json", json), ("etc/containerd/config.toml", toml)];
     let nvidia = "{\"default-runtime\": \"nvidia\"}\n";
     for (json, toml, said) in [
         (broken, "version = 2\n", "etc/docker/daemon.json: trailing comma at line 3"),
@@ -142,7 +143,9 @@ fn where_one_cannot_be_changed_none_is() {
     ] {
         let dir = tree(&files_of(json, toml));
         let before = files(dir.path());
-        for args in [&["install", "--engine", "all"][..], &["install", "--engine", "all", "--dry-run"]] {
+        for args in
+            [&["install", "--engine", "all"][..], &["install", "--engine", "all", "--dry-run"]]
+        {
             check(&buildwarden(&dir, args).output().unwrap(), 1, said);
             assert_eq!(files(dir.path()), before, "{said}");
         }

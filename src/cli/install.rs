@@ -168,13 +168,15 @@ fn program(root: &Root, named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 const NOTHING: &str = " nothing to do";
 
-/// Two engines may want the same link made, or removed.
+/// Two engines may want the same link: it is made for the first and removed after the
+/// last.
 fn without_repeats(plans: &mut [Plan]) {
     let mut seen = BTreeSet::new();
-    for plan in plans {
-        for links in [&mut plan.links, &mut plan.unlinks] {
-            links.retain(|link| seen.insert(link.path.clone()));
-        }
+    for plan in plans.iter_mut() {
+        plan.links.retain(|link| seen.insert(link.path.clone()));
+    }
+    for plan in plans.iter_mut().rev() {
+        plan.unlinks.retain(|link| seen.insert(link.path.clone()));
     }
 }
 

@@ -33,7 +33,11 @@ impl Daemon {
         let own = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
         connect(&own, &SocketAddrUnix::new(socket).ok()?).ok()?;
         let pid = sockopt::socket_peercred(&own).ok()?.pid.as_raw_nonzero().get();
-        if is_called(pid, name) { Daemon::read(pid) } else { Daemon::only(name) }
+        match pid {
+            // systemd has made the socket, for the daemon to take.
+            1 => Daemon::only(name),
+            _ => is_called(pid, name).then(|| Daemon::read(pid)).flatten(),
+        }
     }
 
     /// The one process of that name, where there is one.

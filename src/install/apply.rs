@@ -38,9 +38,9 @@ pub fn apply(root: &Root, plan: &Plan, verb: Verb) -> Result<Vec<Done>, InstallE
     match result {
         Ok(()) => Ok(done),
         Err(error) if done.is_empty() => Err(error),
-        Err(source) => {
+        Err(failed) => {
             let done = done.iter().map(Done::to_string).collect::<Vec<_>>().join(", ");
-            Err(InstallError::Halfway { engine: plan.engine, done, source: Box::new(source) })
+            Err(InstallError::Halfway { engine: plan.engine, done, failed: Box::new(failed) })
         }
     }
 }

@@ -47,7 +47,7 @@ impl Engine {
     /// What makes the engine read its configuration again.
     pub fn restart(self) -> &'static str {
         match self {
-            Engine::Podman => "nothing: podman and buildah read it at each start of a container",
+            Engine::Podman => "nothing; podman and buildah read it at each start of a container",
             Engine::Crio => "systemctl restart crio (running containers go on)",
             Engine::Docker => {
                 "systemctl daemon-reload && systemctl restart docker (stops running containers, \

@@ -7,12 +7,12 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// A file could not be read, written, linked or removed.
-    #[error("{}: {source}{}", path.display(), advice(source))]
+    #[error("{}: {error}{}", path.display(), advice(error))]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file is none that its engine would read.
     #[error("{}: {reason}: mend it first, its engine does not start with it either", path.display())]
@@ -43,7 +43,7 @@ pub enum InstallError {
     NoEngine,
     /// Something failed after something else was changed.
     #[error(
-        "{source}; already done for {engine}: {done}; run the same command again once it is mended"
+        "{failed}; already done for {engine}: {done}; run the same command again once it is mended"
     )]
     Halfway {
         /// The engine.
@@ -51,13 +51,13 @@ pub enum InstallError {
         /// What was changed before.
         done: String,
         /// What failed.
-        source: Box<InstallError>,
+        failed: Box<InstallError>,
     },
 }
 
 impl InstallError {
-    pub(super) fn file(path: impl Into<PathBuf>, source: io::Error) -> InstallError {
-        InstallError::File { path: path.into(), source }
+    pub(super) fn file(path: impl Into<PathBuf>, error: io::Error) -> InstallError {
+        InstallError::File { path: path.into(), error }
     }
 
     pub(super) fn malformed(path: impl Into<PathBuf>, reason: impl ToString) -> InstallError {

@@ -28,7 +28,7 @@ pub fn found(root: &Root) -> Vec<Engine> {
         usual || (root.is_live() && host::find_program(name).is_some())
     };
     let mut engines = Engine::ALL.to_vec();
-    engines.retain(|engine| engine.programs().iter().any(|name| is_there(&name)));
+    engines.retain(|engine| engine.programs().iter().any(is_there));
     engines
 }
 

@@ -92,3 +92,49 @@ pub(super) fn run(
 fn is_about_us(line: &str) -> bool {
     line.contains("buildwarden: ") || line.contains("hook")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_says_is_ours_or_its_own() {
+        let check = |script: &str, want: Result<(), &str>| {
+            let mut command = Command::new("sh");
+            let ran = run("/bin/x".as_ref(), command.args(["-c", script]), SHORT).map(drop);
+            let got =
+                ran.map_err(|error| (error.to_string(), matches!(error, Failure::NotRun(..))));
+            match (got, want) {
+                (Ok(()), Ok(())) => {}
+                (Err((got, not_run)), Err(want)) => {
+                    assert_eq!((got.as_str(), not_run), (want, want.starts_with("not run")));
+                }
+                (got, _) => panic!("{script}: {got:?}"),
+            }
+        };
+        check("true", Ok(()));
+        check("exit 3", Err("not run: /bin/x: exit status: 3: it says nothing"));
+        check(
+            "echo 'Cannot connect: is it running?' >&2; exit 1",
+            Err("not run: /bin/x: exit status: 1: Cannot connect: is it running?"),
+        );
+        check(
+            "echo 'error running hook #0' >&2; echo Sorry. >&2; exit 1",
+            Err("/bin/x: exit status: 1: error running hook #0"),
+        );
+        check(
+            "echo 'no image buildwarden-doctor-x' >&2; exit 1",
+            Err("not run: /bin/x: exit status: 1: no image buildwarden-doctor-x"),
+        );
+    }
+
+    #[test]
+    fn an_id_is_no_path() {
+        let workshop = Workshop::new().expect("a directory");
+        for (text, want) in [("0ab9\n", Some("0ab9")), ("../x", None), ("", None), ("A/b", None)] {
+            fs::write(workshop.path("cid"), text).expect("written");
+            assert_eq!(workshop.id("cid").ok().as_deref(), want, "{text}");
+        }
+        assert!(workshop.id("other").is_err());
+    }
+}

@@ -60,3 +60,24 @@ fn last_message(stderr: &[u8]) -> String {
         .unwrap_or_else(|| String::from_utf8_lossy(stderr).into_owned());
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_message_is_told_on_one_line() {
+        let cases: [(&[u8], &str); 4] = [
+            (
+                b"{\"level\":\"error\",\"msg\":\"a\"}\nnoise\n{\"level\":\"error\",\"msg\":\"b\\n c\",\"time\":\"\"}\n",
+                "b c",
+            ),
+            (b"runc: no such\n  flag\n", "runc: no such flag"),
+            (b"\xff", "\u{fffd}"),
+            (b"", ""),
+        ];
+        for (stderr, want) in cases {
+            assert_eq!(last_message(stderr), want);
+        }
+    }
+}

@@ -113,7 +113,7 @@ pub(in crate::install) fn matches(pattern: &Path, path: &Path) -> bool {
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Link>, InstallError> {
     if wish.verb == Verb::Uninstall {
         uninstall(plan, facts, wish)?;
-        return Ok(Vec::new());
+        return Ok(vec![shim(&wish.program, "runc")]);
     }
     let files = files(facts)?;
     let main = files.first().map(|file| &file.document);

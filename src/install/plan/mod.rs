@@ -162,6 +162,10 @@ pub fn plan(engine: Engine, facts: &Facts, wish: &Wish) -> Result<Plan, InstallE
         Engine::Containerd => containerd::plan(&mut plan, facts, wish)?,
         Engine::Buildkit => buildkit::plan(&mut plan, facts, wish)?,
     };
+    if wish.verb == Verb::Uninstall && !wish.links && !shims.is_empty() && !plan.edits.is_empty() {
+        let note = "the links to the program stay: containers that run are stopped by way of them";
+        plan.notes.push(note.to_owned());
+    }
     if wish.verb == Verb::Uninstall && wish.links {
         let ours =
             |link: &Link| facts.links.get(&link.path) == Some(&LinkState::To(link.target.clone()));

@@ -251,7 +251,7 @@ fn a_hooks_dir_that_leaves_ours_out_is_told() {
     let usual = conf("/usr/share/containers/containers.conf", &format!("{HOOKS_DIR:?}"));
     let local = conf("/etc/containers/containers.conf", "\"/etc/hooks\"");
     let late = conf("/etc/containers/containers.conf.d/z.conf", &format!("{HOOKS_DIR:?}"));
-    assert!(!told(&[usual.clone()]));
+    assert!(!told(std::slice::from_ref(&usual)));
     assert!(told(&[usual.clone(), local.clone()]));
     assert!(!told(&[usual, local, late]));
 }
