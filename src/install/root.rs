@@ -163,10 +163,7 @@ impl Root {
             };
             if let (Some(original), Some(before), true) = (&original, before, keep) {
                 // Beside the name, not beside what a link leads to.
-                let backup = self.place(&backup(path))?;
-                if !backup.exists() {
-                    put(&backup, before, Some(original))?;
-                }
+                keep_backup(&self.place(&backup(path))?, before, original)?;
             }
             put(&place, content, original.as_ref())
         };
@@ -257,6 +254,21 @@ pub(super) fn backup(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Keeps what a file was before the first change. One that is kept already is older and
+/// stays; where nothing of ours is in the file, it is of an installation that has gone
+/// without `uninstall`, and steps aside.
+fn keep_backup(backup: &Path, before: &str, original: &Metadata) -> io::Result<()> {
+    if backup.exists() {
+        if before.contains("buildwarden") || read(backup).is_ok_and(|old| old == before) {
+            return Ok(());
+        }
+        let aside = |number: u32| PathBuf::from(format!("{}.{number}", backup.display()));
+        let free = (1..).map(aside).find(|path| path.symlink_metadata().is_err());
+        fs::rename(backup, free.ok_or(io::ErrorKind::AlreadyExists)?)?;
+    }
+    put(backup, before, Some(original))
+}
+
 fn changed() -> io::Error {
     io::Error::other("changed by somebody else meanwhile; run this again")
 }
@@ -321,9 +333,19 @@ mod tests {
         assert!(dir.path().join("data/daemon.json").is_symlink());
         let found = root.read(path).unwrap().unwrap();
         assert_eq!(found, Found { content: "new".to_owned(), backup: Some("old".to_owned()) });
-        // An older backup is never written over.
-        root.write(path, Some("new"), "newer", true).unwrap();
-        assert_eq!(root.read(path).unwrap().unwrap().backup.as_deref(), Some("old"));
+        // An older backup is never written over; when we had gone, it is an older one's.
+        root.write(path, Some("new"), "buildwarden", true).unwrap();
+        assert_eq!(root.read(path).unwrap().unwrap().backup.as_deref(), Some("new"));
+        root.write(path, Some("buildwarden"), "buildwarden 2", true).unwrap();
+        assert_eq!(root.read(path).unwrap().unwrap().backup.as_deref(), Some("new"));
+        let names = root.names(Path::new("/data"));
+        let kept = [
+            "daemon.json",
+            "daemon.json.buildwarden-backup",
+            "daemon.json.buildwarden-backup.1",
+            "real.json",
+        ];
+        assert_eq!(names, kept);
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Li
     let mut runtime = "runc";
     match (wish.verb, found) {
         (Verb::Install, _) => {
+            systemd::check_command_line(facts)?;
             let installed = install(found.map(|found| found.content.as_str()), wish)?;
             plan.notes.extend(installed.notes);
             runtime = installed.runtime;
@@ -188,6 +189,9 @@ fn take_out(content: &str, original: Option<&str>) -> Result<Option<String>, Ins
     let Some(ours) = json::get_object(path, &runtimes, RUNTIME)? else {
         return Ok(Some(content.to_owned()));
     };
+    let is_there = |name: &String| {
+        ["runc", "io.containerd.runc.v2"].contains(&name.as_str()) || runtimes.get(name).is_some()
+    };
     if !json::get_string(path, &ours, "path")?.is_some_and(|program| is_ours(&program)) {
         return Ok(Some(content.to_owned()));
     }
@@ -196,7 +200,8 @@ fn take_out(content: &str, original: Option<&str>) -> Result<Option<String>, Ins
             Some(original) => json::get_string(path, &original.object, "default-runtime")?,
             None => None,
         };
-        match old {
+        // dockerd does not start with one that has gone meanwhile.
+        match old.filter(is_there) {
             Some(old) => json::set_string(path, daemon, "default-runtime", &old)?,
             None => {
                 if let Some(property) = json::get(path, daemon, "default-runtime")? {

@@ -52,6 +52,29 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<(), In
     Ok(())
 }
 
+/// dockerd does not start when its command line and daemon.json both say something.
+pub(super) fn check_command_line(facts: &Facts) -> Result<(), InstallError> {
+    for (path, content) in units(facts) {
+        let commands = content.lines().filter(|line| line.trim_start().starts_with("ExecStart="));
+        let options = ["--default-runtime", "--add-runtime", "--config-file"];
+        let named = |line: &str| options.into_iter().find(|option| line.contains(option));
+        let Some(option) = commands.filter_map(named).last() else { continue };
+        let reason = match option {
+            "--config-file" => {
+                "ExecStart names another configuration file than /etc/docker/daemon.json: \
+                                merge hooks/docker/daemon.json into that one by hand"
+                    .to_owned()
+            }
+            _ => format!(
+                "ExecStart has {option}, and dockerd does not start when daemon.json says it too: move \
+                 it there"
+            ),
+        };
+        return Err(InstallError::refused(path, reason));
+    }
+    Ok(())
+}
+
 fn directory(wish: &Wish) -> PathBuf {
     let link = in_path(&wish.program).path;
     link.parent().map(Path::to_owned).unwrap_or_default()
