@@ -56,14 +56,12 @@ install-files:
 	test -e $(DESTDIR)$(SYSCONFDIR)/buildwarden/buildwarden.toml || \
 	  install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/buildwarden config/buildwarden.toml
 	install -D -m 644 -t $(DESTDIR)$(SHARE)/buildwarden/recipes config/recipes/*.toml
-	install -d $(DESTDIR)$(HOOKSDIR) $(DESTDIR)$(SHARE)/man/man1 \
+	install -d $(DESTDIR)$(SHARE)/man/man1 \
 	  $(DESTDIR)$(SHARE)/bash-completion/completions $(DESTDIR)$(SHARE)/fish/vendor_completions.d \
 	  $(DESTDIR)$(SHARE)/zsh/vendor-completions $(DESTDIR)$(PREFIX)/lib/systemd/system \
 	  $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	for hook in hooks/*.json; do \
-	  sed 's|"/usr/bin/buildwarden"|"$(PREFIX)/bin/buildwarden"|' "$$hook" \
-	    >$(DESTDIR)$(HOOKSDIR)/$${hook##*/} || exit 1; \
-	done
+	$(BINARY) install --engine podman --root $(DESTDIR)/ --program $(PREFIX)/bin/buildwarden \
+	  --hooks-dir $(HOOKSDIR)
 	for runtime in runc crun youki; do \
 	  ln -sf buildwarden $(DESTDIR)$(PREFIX)/bin/buildwarden-$$runtime || exit 1; \
 	done

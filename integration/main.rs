@@ -15,6 +15,7 @@ mod gc;
 mod harness;
 mod hook_input;
 mod host;
+mod install;
 mod kernel;
 mod killed;
 mod lifecycle;
