@@ -170,6 +170,7 @@ mod tests {
                 ..Container::default()
             },
             job: Some(Job { id: "4711".to_owned(), source: "annotation".to_owned() }),
+            other_jobs: Vec::new(),
         };
         let long = "7f3a".repeat(16);
         let summaries = [

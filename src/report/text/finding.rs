@@ -372,6 +372,7 @@ fn notes(finding: &Finding) -> Vec<String> {
             }
             "left_cgroup" => "The process had left the container's cgroup.".to_owned(),
             "path_truncated" => "The path of the file is longer than what was recorded.".to_owned(),
+            "entered" => "Its process was put into the container from outside.".to_owned(),
             // Said by the path, which is the interpreter's.
             "script" => return None,
             other => format!("Flag: {}.", words::name(other)),

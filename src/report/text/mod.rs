@@ -9,7 +9,7 @@ mod summary;
 mod words;
 
 use super::model::Report;
-pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
+pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_job, live_start};
 use page::Page;
 pub use words::{between, minute, moment};
 

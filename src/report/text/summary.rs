@@ -29,6 +29,14 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     if let Some(job) = &report.job {
         let id = words::name(&job.id);
         fact(page, "job", format!("{id} ({})", words::name(&job.source)));
+    } else if let lost @ 1.. = report.completeness.lost_environments {
+        let lost = words::count(lost, "environment", "environments");
+        fact(page, "job", format!("not known: {lost} that may name it could not be delivered"));
+    }
+    for job in &report.other_jobs {
+        let id = words::name(&job.id);
+        let text = format!("{id} ({}) has run execs in it too", words::name(&job.source));
+        fact(page, "", text);
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
