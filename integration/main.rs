@@ -9,6 +9,7 @@ mod engines;
 mod evidence;
 mod harness;
 mod hook_input;
+mod job;
 mod host;
 mod kernel;
 mod lifecycle;
