@@ -1,5 +1,7 @@
 //! `list`, `watch`, `report`: the program as it is called, over runs that lie on disk.
 
+#[path = "records/job.rs"]
+mod job;
 mod snapshot;
 
 use buildwarden::{
@@ -7,7 +9,7 @@ use buildwarden::{
     execlog,
     report::{
         Time, json,
-        model::{Container, Finding, Producer, Report, Verdict},
+        model::{Container, Finding, Job, Producer, Report, Verdict},
     },
 };
 use std::{
@@ -46,6 +48,11 @@ impl Host {
 
     /// A run whose recording began.
     fn begin(&self, directory: &str, container: Container) -> Recording {
+        self.begin_for(directory, container, None)
+    }
+
+    /// A run of a job whose recording began.
+    fn begin_for(&self, directory: &str, container: Container, job: Option<Job>) -> Recording {
         let path = self.root.path().join("state/containers").join(directory);
         fs::create_dir_all(&path).unwrap();
         let id = container.id.clone();
@@ -54,7 +61,7 @@ impl Host {
         let attached = Attached {
             tool: Producer::this(),
             container,
-            job: None,
+            job,
             stage: "createRuntime".into(),
             pid: 31702,
             ring_bytes: 1 << 20,
@@ -77,6 +84,17 @@ struct Recording {
 
 impl Recording {
     fn end(&mut self, verdict: Verdict, findings: &[Finding], report: Option<&Report>) {
+        self.end_of(verdict, findings, report, None);
+    }
+
+    /// Ends it as the run of a job that it was told meanwhile.
+    fn end_of(
+        &mut self,
+        verdict: Verdict,
+        findings: &[Finding],
+        report: Option<&Report>,
+        job: Option<Job>,
+    ) {
         if let Some(report) = report {
             fs::write(self.path.join("report.json"), json::pretty(report).unwrap()).unwrap();
         }
@@ -85,7 +103,7 @@ impl Recording {
             findings: findings.iter().map(|finding| finding.importance).collect(),
             report: report.map(|_| "report.json".to_owned()),
             reasons: vec![],
-            job: None,
+            job,
             other_jobs: vec![],
         };
         self.log.finished(at(41.3), &finished).unwrap();

@@ -6,7 +6,10 @@
 //! new [`SCHEMA_VERSION`]; one may not be renamed, removed or given another
 //! meaning without it.
 
+mod job;
+
 use super::{Bytes, Time};
+pub use job::{JobContainer, JobFindings, JobReport, JobState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

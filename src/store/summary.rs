@@ -75,12 +75,22 @@ impl Store {
             summary.job = report.job;
             summary.other_jobs = report.other_jobs;
         }
+        let mut live = self.is_live(&summary.container.id);
+        if summary.started.is_none() {
+            let (beginning, alive) = self.beginning(run);
+            live = alive;
+            if let Some(attached) = beginning {
+                summary.started = run.made();
+                summary.container = attached.container;
+                summary.job = attached.job;
+            }
+        }
         if let Some(log) = run.open(ANNOTATIONS)? {
             summary
                 .read_end(log)
                 .map_err(|source| StoreError::Io { path: run.path().join(ANNOTATIONS), source })?;
         }
-        if summary.verdict.is_none() && self.is_live(&summary.container.id) {
+        if summary.verdict.is_none() && live {
             summary.state = State::Running;
         }
         Ok(summary)

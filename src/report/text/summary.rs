@@ -100,38 +100,41 @@ fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
             piece(Ink::Critical, "INCOMPLETE"),
             plain("nothing suspicious was seen, but not everything was seen"),
         ),
-        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts(report)),
+        Verdict::Findings => {
+            let count = |importance: Importance| {
+                report.findings.iter().filter(|f| f.importance == importance).count() as u64
+            };
+            let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
+            let line = counts(critical, medium, report.findings_omitted);
+            (piece(Ink::Critical, "FINDINGS"), line)
+        }
     }
 }
 
 /// `4 critical, 2 medium`
-fn counts(report: &Report) -> Vec<Piece> {
+pub(super) fn counts(critical: u64, medium: u64, omitted: u64) -> Vec<Piece> {
     let mut line: Vec<Piece> = Vec::new();
-    let mut add = |ink, n: u64, what: &str| {
-        if n > 0 {
-            if !line.is_empty() {
-                line.push(piece(Ink::Plain, ", "));
-            }
-            line.push(piece(ink, format!("{} {what}", words::number(n))));
+    let kinds = [
+        (Ink::Critical, critical, "critical"),
+        (Ink::Medium, medium, "medium"),
+        (Ink::Plain, omitted, "more that were not kept"),
+    ];
+    for (ink, n, what) in kinds.into_iter().filter(|(_, n, _)| *n > 0) {
+        if !line.is_empty() {
+            line.push(piece(Ink::Plain, ", "));
         }
-    };
-    for (importance, ink) in
-        [(Importance::Critical, Ink::Critical), (Importance::Medium, Ink::Medium)]
-    {
-        let found = report.findings.iter().filter(|finding| finding.importance == importance);
-        add(ink, found.count() as u64, importance.as_str());
+        line.push(piece(ink, format!("{} {what}", words::number(n))));
     }
-    add(Ink::Plain, report.findings_omitted, "more that were not kept");
     line
 }
 
-fn fact(page: &mut Page, name: &str, text: String) {
+pub(super) fn fact(page: &mut Page, name: &str, text: String) {
     let lead = piece(Ink::Faint, format!("  {name:<10} "));
     page.paragraph(0, &[lead], &[piece(Ink::Plain, text)]);
 }
 
 /// The beginning of an engine's long hexadecimal id; another id whole.
-fn short_id(id: &str) -> String {
+pub(super) fn short_id(id: &str) -> String {
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = id.get(..12).filter(|_| long).unwrap_or(id);
     words::name(shown)
@@ -224,7 +227,7 @@ pub(super) fn cost(page: &mut Page, report: &Report) {
     page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
 }
 
-fn rule(page: &mut Page) {
+pub(super) fn rule(page: &mut Page) {
     page.gap();
     let rule = "─".repeat(page.width());
     page.line(0, &[piece(Ink::Faint, rule)]);
