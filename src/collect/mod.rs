@@ -11,6 +11,7 @@ mod attach;
 mod attachment;
 mod clock;
 mod collector;
+mod course;
 mod directory;
 mod end;
 mod error;
