@@ -118,7 +118,11 @@ struct {
 struct scratch {
 	struct bw_exit exit;
 	struct bw_exec exec;
-	__u8 tail[BW_PARENTS * sizeof(struct bw_process) + 2 * BW_PATH_MAX + BW_ARGV_INLINE];
+	union {
+		__u8 tail[BW_PARENTS * sizeof(struct bw_process) + 2 * BW_PATH_MAX +
+			  BW_ARGV_INLINE];
+		struct bw_environment environment;
+	};
 	__u8 path[BW_PATH_MAX + NAME_MAX + 1];
 	__u32 path_len;
 	__u32 count;
@@ -600,7 +604,7 @@ __noinline int emit_environment(__u64 leader_address, __u64 start, __u64 total)
 
 	if (!scratch)
 		return 0;
-	environment = (struct bw_environment *)scratch->tail;
+	environment = &scratch->environment;
 	if (length > BW_ENVIRONMENT_MAX)
 		length = BW_ENVIRONMENT_MAX;
 	barrier_var(length);

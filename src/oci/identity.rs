@@ -179,6 +179,18 @@ mod tests {
     }
 
     #[test]
+    fn the_docs_name_every_variable() {
+        let docs = include_str!("../../docs/jobs.md");
+        for (system, names) in SYSTEMS {
+            let row = docs.lines().find(|line| {
+                line.starts_with("| ")
+                    && names.iter().all(|name| line.contains(&format!("`{name}`")))
+            });
+            assert!(row.is_some_and(|row| row.contains(system)), "{system}: {names:?}");
+        }
+    }
+
+    #[test]
     fn long_ids_stay_apart() {
         let long = "ü".repeat(1000);
         let [one, two] = ["1", "2"].map(|number| {
