@@ -260,3 +260,28 @@ fn root_a_group_reads_reports_and_strangers_do_not() {
     member(&["list"]).expect_code(0);
     member(&["report", "--job", "j", "--fail-on", "critical"]).expect_code(0);
 }
+
+#[test]
+fn root_crun_exec_names_the_job() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "crun").script("exec sleep 600").hooks(&[]);
+    container.write_config();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+    // crun refuses a mixture of cgroup v1 and v2.
+    command.arg(
+        "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
+         \"$@\" run --detach --bundle \"$BUNDLE\" crun
+         \"$@\" exec --env CI_PROJECT_PATH=acme/web --env CI_JOB_ID=9 crun /bin/true
+         \"$@\" delete --force crun",
+    );
+    command.arg("sh").arg(dir.shim("buildwarden-crun")).arg("--root").arg(dir.path("crun"));
+    command.env("BUNDLE", container.bundle()).env("BUILDWARDEN_CONFIG", dir.config());
+    run(&mut command).expect_code(0);
+    let report = dir.report("crun");
+    assert_eq!(report.job.map(|job| job.id).as_deref(), Some("acme/web/9"));
+    let execs = dir.execs("crun");
+    let entered = execs.iter().filter(|exec| exec.flags.iter().any(|flag| flag == "entered"));
+    assert_eq!(entered.count(), 1, "{execs:?}");
+    dir.expect_nothing_live();
+}

@@ -65,12 +65,6 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
-    /// These flags without `other`'s.
-    #[must_use]
-    pub const fn without(self, other: Flags) -> Flags {
-        Flags(self.0 & !other.0)
-    }
-
     /// The names of the flags that are set, in [`Flags::NAMES`] order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.into_iter().filter(move |(flag, _)| self.contains(*flag)).map(|(_, name)| name)

@@ -33,6 +33,8 @@ pub(super) struct Ending {
     pub(super) programs_attached: bool,
     /// Jobs that environments of execs named beside the container's.
     pub(super) other_jobs: Vec<Job>,
+    /// Environments that were cut before they named a job.
+    pub(super) cut_environments: u64,
     /// What went wrong on the way.
     pub(super) failures: Vec<String>,
     /// When the end was seen, nanoseconds since boot.
@@ -91,7 +93,7 @@ pub(super) fn account(
         truncated: events.truncated.max(counters.truncated),
         unreadable: events.unreadable,
         lost_exits: counters.lost_exits,
-        lost_environments: counters.lost_environments,
+        lost_environments: counters.lost_environments.saturating_add(ending.cut_environments),
         programs_attached: ending.programs_attached,
         reasons,
     };

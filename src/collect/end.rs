@@ -180,6 +180,7 @@ fn report(
     let ending = Ending {
         counters: drain.map(Drain::counters),
         programs_attached: drain.is_some_and(Drain::programs_attached),
+        cut_environments: session.cut_environments,
         other_jobs: std::mem::take(&mut session.other_jobs),
         failures: std::mem::take(&mut session.failures),
         at,

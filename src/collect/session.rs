@@ -67,6 +67,8 @@ pub(super) struct Session {
     pub(super) other_jobs: Vec<Job>,
     /// Jobs in the log.
     jobs: u64,
+    /// Environments that were cut before they named a job.
+    pub(super) cut_environments: u64,
     findings: u64,
     allowed: u64,
     gaps: u64,
@@ -117,6 +119,7 @@ impl Session {
             named: VecDeque::new(),
             other_jobs: Vec::new(),
             jobs: 0,
+            cut_environments: 0,
             findings: 0,
             allowed: 0,
             gaps: 0,
@@ -297,7 +300,10 @@ impl Session {
 
     /// Takes the job out of an environment; the rest of it is secrets and goes no further.
     fn environment(&mut self, environment: &Environment<'_>) {
-        let Some(job) = oci::job_from_environment(environment.variables()) else { return };
+        let Some(job) = oci::job_from_environment(environment.variables()) else {
+            self.cut_environments += u64::from(environment.is_cut());
+            return;
+        };
         if self.named.len() >= NAMED_MAX {
             self.named.pop_front();
         }

@@ -471,8 +471,8 @@ pub struct Completeness {
     /// unknown, not an exec.
     #[serde(default)]
     pub lost_exits: u64,
-    /// Environments of execs from outside that could not be delivered: they leave a job
-    /// unknown, not an exec, so they do not count.
+    /// Environments of execs from outside that could not be delivered whole, and named no
+    /// job: they leave a job unknown, not an exec, so they do not count.
     #[serde(default)]
     pub lost_environments: u64,
     /// Whether the kernel programs were still attached at the end.

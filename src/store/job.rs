@@ -10,7 +10,10 @@ use crate::{
         model::{JobContainer, JobState, Report},
     },
 };
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    os::unix::fs::MetadataExt as _,
+};
 
 /// How many ids an error names.
 const NAMED: usize = 5;
@@ -21,7 +24,16 @@ const NAMED: usize = 5;
 pub struct JobRuns<'a> {
     store: &'a Store,
     job: String,
-    ended: HashMap<String, Summary>,
+    /// By the directory's name, with what shows that it still is the same directory.
+    ended: HashMap<String, (Stamp, Summary)>,
+}
+
+/// Inode and time of change.
+type Stamp = (u64, i64, i64);
+
+fn stamp(run: &Run) -> Option<Stamp> {
+    let metadata = run.path().symlink_metadata().ok()?;
+    Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// A run and what became of it.
@@ -74,12 +86,17 @@ impl<'a> JobRuns<'a> {
     }
 
     fn summary(&mut self, run: &Run) -> Result<Summary, StoreError> {
-        if let Some(known) = self.ended.get(run.name()) {
-            return Ok(known.clone());
+        let now = stamp(run);
+        if let Some((then, summary)) = self.ended.get(run.name())
+            && now == Some(*then)
+        {
+            return Ok(summary.clone());
         }
         let summary = self.store.summary(run)?;
-        if summary.state == State::Finished {
-            self.ended.insert(run.name().to_owned(), summary.clone());
+        if let Some(now) = now
+            && summary.state == State::Finished
+        {
+            self.ended.insert(run.name().to_owned(), (now, summary.clone()));
         }
         Ok(summary)
     }
