@@ -158,7 +158,9 @@ fn missing(page: &mut Page, report: &JobReport) {
     for container in &report.containers {
         let name = brief(container);
         match container.state {
-            JobState::Running => notes.push(format!("{name}: it is still running")),
+            JobState::Running => notes.push(format!(
+                "{name}: it is still running; if it is not, `buildwarden gc` ends its recording"
+            )),
             JobState::Unfinished => notes.push(format!(
                 "{name}: it is gone and its report was not written; `buildwarden gc` writes it"
             )),
