@@ -5,7 +5,7 @@ mod job;
 mod snapshot;
 
 use buildwarden::{
-    annotation::{Attached, Finished, Gap, Log},
+    annotation::{Attached, Finished, Gap, Log, NamedJob},
     execlog,
     report::{
         Time, json,
@@ -14,7 +14,7 @@ use buildwarden::{
 };
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -248,10 +248,15 @@ struct Watcher {
 impl Watcher {
     fn start(mut command: Command) -> Watcher {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().unwrap();
+        Watcher::new(child, stdout)
+    }
+
+    /// With the lines that the child writes there.
+    fn new(child: Child, output: impl Read + Send + 'static) -> Watcher {
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            for line in stdout.lines() {
+            for line in BufReader::new(output).lines() {
                 if sender.send(line.unwrap()).is_err() {
                     break;
                 }
@@ -325,6 +330,9 @@ fn watch_follows_a_container_to_its_end() {
             write_execs(&run.path.join("execs.jsonl"));
             seen += &watcher.until("echo");
         }
+        let job = Job { id: "acme/web/7".into(), source: "GitLab CI".into() };
+        run.log.job(at(0.5), 1, &NamedJob { job, exec: 4, taken: true }).unwrap();
+        seen += &watcher.until("acme/web/7");
         run.log.finding(finding.exec.time, finding).unwrap();
         seen += &watcher.until("http://8.8.8.8/payload");
         if kind == "findings" {

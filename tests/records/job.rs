@@ -1,10 +1,7 @@
 //! `report --job` and `list --job`: over all runs of a job, and as a gate that waits.
 
 use super::*;
-use buildwarden::{
-    annotation::NamedJob,
-    report::model::{Build, Job, JobReport, Step},
-};
+use buildwarden::report::model::{Build, JobReport, Step};
 use unicode_width::UnicodeWidthStr as _;
 
 fn job(id: &str) -> Option<Job> {
@@ -215,8 +212,7 @@ fn a_gate_waits_for_what_runs_and_for_what_begins_meanwhile() {
     let host = Host::new();
     let clean = report("clean", "a", job("acme/web/7"));
     let mut first = host.begin_for("a", clean.container.clone(), job("acme/web/7"));
-    let args = ["report", "--job", "acme/web/7", "--fail-on", "critical", "--expect", "3"];
-    let mut gate = Gate::start(host.command(&args));
+    let mut gate = waiting(&host, &["--expect", "3"]);
     gate.until("waiting for 2 more containers to begin, and until these have ended: a");
     // One that is told its job by an exec, after it has begun.
     let mut second = host.begin("b", container("b", 1));
@@ -236,8 +232,7 @@ fn a_gate_waits_for_what_runs_and_for_what_begins_meanwhile() {
 fn a_gate_sees_a_container_vanish() {
     let host = Host::new();
     let run = host.begin_for("a", container("a", 1), job("acme/web/7"));
-    let args = ["report", "--job", "acme/web/7", "--fail-on", "critical"];
-    let mut gate = Gate::start(host.command(&args));
+    let mut gate = waiting(&host, &[]);
     gate.until("until these have ended: a");
     fs::remove_dir(&run.live).unwrap();
     assert_eq!(gate.child.wait().unwrap().code(), Some(11));
@@ -259,34 +254,10 @@ fn no_line_of_a_job_is_too_wide_and_nothing_is_hidden() {
     }
 }
 
-/// A gate that is waiting; it does not outlive its test, nor a deadline.
-struct Gate {
-    child: Child,
-    lines: std::sync::mpsc::Receiver<String>,
-}
-
-impl Gate {
-    fn start(mut command: Command) -> Gate {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Gate { child, lines }
-    }
-
-    /// Waits for a line with this in it.
-    #[track_caller]
-    fn until(&self, what: &str) {
-        while !self.lines.recv_timeout(Duration::from_secs(30)).unwrap().contains(what) {}
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        // Gone already when all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts a gate, to hear what it says of its waiting.
+fn waiting(host: &Host, args: &[&str]) -> Watcher {
+    let mut command = host.command(&[&["report", "--job", "acme/web/7"], &GATE[..], args].concat());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = child.stderr.take().unwrap();
+    Watcher::new(child, stderr)
 }

@@ -26,22 +26,8 @@ pub fn render_job(report: &JobReport, layout: Layout) -> String {
 }
 
 fn head(page: &mut Page, report: &JobReport) {
-    let plain = |text| vec![piece(Ink::Plain, text)];
-    let (word, text) = match report.verdict {
-        Verdict::Clean => (
-            piece(Ink::Good, "CLEAN"),
-            plain("nothing suspicious was executed, and everything was seen"),
-        ),
-        Verdict::Incomplete => (
-            piece(Ink::Critical, "INCOMPLETE"),
-            plain("nothing suspicious was seen, but not everything was seen"),
-        ),
-        Verdict::Findings => {
-            let JobFindings { critical, medium, omitted } = report.findings;
-            (piece(Ink::Critical, "FINDINGS"), summary::counts(critical, medium, omitted))
-        }
-    };
-    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
+    let JobFindings { critical, medium, omitted } = report.findings;
+    summary::verdict(page, report.verdict, summary::counts(critical, medium, omitted));
     summary::fact(page, "job", words::name(&report.job));
     summary::fact(page, "containers", kinds(report));
     let execs = words::count(report.execs, "exec", "execs");

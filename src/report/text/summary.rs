@@ -14,8 +14,11 @@ const EXECUTABLES: usize = 10;
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
     let derived = crate::report::verdict(&report.completeness, &report.findings);
-    let (word, text) = verdict(report, derived);
-    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
+    let count = |importance: Importance| {
+        report.findings.iter().filter(|finding| finding.importance == importance).count() as u64
+    };
+    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
+    verdict(page, derived, counts(critical, medium, report.findings_omitted));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
         let room = page.width().saturating_sub(13);
@@ -88,10 +91,10 @@ pub(super) fn container(container: &Container) -> String {
     what.join(", ")
 }
 
-/// The verdict as a word and in words.
-fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
+/// The verdict as a word and in words; `counts` are those of the findings.
+pub(super) fn verdict(page: &mut Page, verdict: Verdict, counts: Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
-    match verdict {
+    let (word, text) = match verdict {
         Verdict::Clean => (
             piece(Ink::Good, "CLEAN"),
             plain("nothing suspicious was executed, and everything was seen"),
@@ -100,15 +103,9 @@ fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
             piece(Ink::Critical, "INCOMPLETE"),
             plain("nothing suspicious was seen, but not everything was seen"),
         ),
-        Verdict::Findings => {
-            let count = |importance: Importance| {
-                report.findings.iter().filter(|f| f.importance == importance).count() as u64
-            };
-            let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
-            let line = counts(critical, medium, report.findings_omitted);
-            (piece(Ink::Critical, "FINDINGS"), line)
-        }
-    }
+        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts),
+    };
+    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
 }
 
 /// `4 critical, 2 medium`
