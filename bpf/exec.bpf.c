@@ -428,6 +428,14 @@ __noinline int find_entered(__u64 leader_address)
 	if (!scratch)
 		return 0;
 	scratch->entered = 0;
+	/*
+	 * A parent that is reaped right now has no pid any more, and by then the process
+	 * has another one. Without any, nothing shows that it came from outside.
+	 */
+	if (!parent)
+		parent = BPF_CORE_READ(leader, real_parent, thread_pid);
+	if (!parent)
+		return 0;
 	if (BPF_CORE_READ(parent, level) >= BPF_CORE_READ(pid, level))
 		return 0;
 	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
