@@ -16,6 +16,7 @@ mod harness;
 mod hook_input;
 mod host;
 mod install;
+mod job;
 mod kernel;
 mod killed;
 mod lifecycle;

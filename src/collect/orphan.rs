@@ -127,6 +127,8 @@ fn close(directory: &Directory, report: &Report) -> Result<(), CollectError> {
         findings: report.findings.iter().map(|finding| finding.importance).collect(),
         report: Some(file::REPORT.to_owned()),
         reasons: report.completeness.shortcomings(),
+        job: report.job.clone(),
+        other_jobs: report.other_jobs.clone(),
     };
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
     let log = directory.append(file::ANNOTATIONS)?;
@@ -174,6 +176,7 @@ fn rebuild(directory: &Directory, name: &str) -> Result<(ContainerId, Attachment
         directory: name.to_owned(),
         depth: 0,
         pid_namespace: None,
+        builder: None,
         failure: None,
         lost,
     };
