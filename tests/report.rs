@@ -70,3 +70,14 @@ fn a_verdict_that_the_facts_contradict_is_not_believed() {
     assert!(text.starts_with("INCOMPLETE"), "{text}");
     assert!(text.contains("the file says clean, which its own facts contradict"), "{text}");
 }
+
+#[test]
+fn a_report_without_what_was_added_later_is_read() {
+    let (text, _) = fixture("one-finding");
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for added in ["timeline", "processes", "processes_omitted"] {
+        assert!(value.as_object_mut().unwrap().remove(added).is_some(), "{added}");
+    }
+    let report = json::parse(value.to_string().as_bytes()).unwrap();
+    assert_eq!((report.timeline, report.processes.len()), (None, 0));
+}

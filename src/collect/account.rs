@@ -1,7 +1,14 @@
 //! The exit report of a run, made from its log and its event file alone: whoever
 //! ends a collection, its own collector or another, gets the same account.
 
-use super::{CollectError, attachment::Attachment, clock, directory::Directory, file, session};
+use super::{
+    CollectError,
+    attachment::Attachment,
+    clock,
+    course::{Course, Span},
+    directory::Directory,
+    file, session,
+};
 use crate::{
     annotation::{Entry, FindingCounts, Line, Tail},
     event::ProcessId,
@@ -46,10 +53,15 @@ pub(super) fn account(
 ) -> Result<Account, CollectError> {
     let attached = &attachment.attached;
     let (mut findings, allowed) = matches(directory)?;
+    let offset = attached.boot_to_unix_ns;
+    let (started, attach_ms) = beginning(directory, attachment)?;
+    let finished = Time::from_boot(ending.at, offset);
+    let mut course = Course::new(Span { started, finished, boot_to_unix_ns: offset }, &findings);
     let events = match directory.read(file::EXECS)? {
-        Some(file) => Seen::read(file, &mut findings),
+        Some(file) => Seen::read(file, &mut findings, &mut course),
         None => Seen::default(),
     };
+    let (timeline, processes, processes_omitted) = course.finish();
     let counters = ending.counters.unwrap_or_default();
     let mut reasons = ending.failures;
     match &attachment.failure {
@@ -83,8 +95,6 @@ pub(super) fn account(
     let listed = findings.len() as u64;
     let counts = events.counts;
     let executables_omitted = events.executables.len().saturating_sub(EXECUTABLES_MAX) as u64;
-    let offset = attached.boot_to_unix_ns;
-    let (started, attach_ms) = beginning(directory, attachment)?;
     let report = Report {
         schema_version: SCHEMA_VERSION,
         tool: Producer::this(),
@@ -92,12 +102,15 @@ pub(super) fn account(
         container: attached.container.clone(),
         job: attached.job.clone(),
         started,
-        finished: Time::from_boot(ending.at, offset),
+        finished,
         findings_omitted: events.flagged.saturating_sub(listed.min(session::FINDINGS_MAX)),
         findings,
         allowed,
         executables: events.executables(),
         executables_omitted: executables_omitted + events.executables_omitted,
+        timeline: Some(timeline),
+        processes,
+        processes_omitted,
         completeness,
         cost: Cost {
             attach_ms,
@@ -162,7 +175,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(file: File, findings: &mut [Finding]) -> Seen {
+    fn read(file: File, findings: &mut [Finding], course: &mut Course) -> Seen {
         let mut seen = Seen::default();
         let mut waiting = Waiting::new(findings);
         let mut hash = Sha256::new();
@@ -177,9 +190,12 @@ impl Seen {
             match execlog::Line::parse(line) {
                 Ok(execlog::Line::Exec(line)) => {
                     waiting.began(&line, findings);
-                    seen.exec(*line);
+                    seen.exec(*line, course);
                 }
-                Ok(execlog::Line::Exit(line)) => waiting.ended(&line, findings),
+                Ok(execlog::Line::Exit(line)) => {
+                    waiting.ended(&line, findings);
+                    course.exit(&line);
+                }
                 Ok(execlog::Line::Gap(_) | execlog::Line::Drained(_)) => {}
                 Err(_) => seen.malformed += 1,
             }
@@ -189,10 +205,11 @@ impl Seen {
         seen
     }
 
-    fn exec(&mut self, line: ExecLine) {
+    fn exec(&mut self, line: ExecLine, course: &mut Course) {
         if !self.sequences.insert(line.exec) {
             return;
         }
+        course.exec(&line);
         if line.exec == 1 {
             self.first_pid = Some(line.pid);
         }

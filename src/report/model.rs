@@ -17,6 +17,12 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// How many executables a report lists at most.
 pub const EXECUTABLES_MAX: usize = 10_000;
 
+/// How many execs a report lists at most.
+pub const PROCESSES_MAX: usize = 10_000;
+
+/// How many buckets a timeline has at most.
+pub const BUCKETS_MAX: usize = 120;
+
 /// What one container executed, what of it is suspicious, and the proof that
 /// nothing was missed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +54,16 @@ pub struct Report {
     /// Executables beyond the 10,000 that are listed.
     #[serde(default)]
     pub executables_omitted: u64,
+    /// How many execs there were when; null in reports of programs that did not count it.
+    #[serde(default)]
+    pub timeline: Option<Timeline>,
+    /// The execs in their order: all of them up to 10,000, else the findings with their
+    /// ancestors and the first of the others.
+    #[serde(default)]
+    pub processes: Vec<Process>,
+    /// Execs beyond those that are listed.
+    #[serde(default)]
+    pub processes_omitted: u64,
     /// What shows that nothing was missed, or what was.
     pub completeness: Completeness,
     /// What the tracing cost.
@@ -381,6 +397,52 @@ pub struct Executable {
     pub path: Bytes,
     /// How often.
     pub count: u64,
+}
+
+/// Execs over time: from `started` to `finished`, in buckets of equal width.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Timeline {
+    /// Width of a bucket, in milliseconds.
+    pub bucket_ms: u64,
+    /// How many execs fell into each; at most 120 buckets.
+    pub execs: Vec<u64>,
+}
+
+/// One exec, as a line of the process tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Process {
+    /// 1 for the container's first exec.
+    pub sequence: u64,
+    /// The exec whose image its parent process was running: that exec's sequence number,
+    /// which need not be listed. Null when it was not seen. A process that executes a
+    /// second time keeps its pid and its parent.
+    pub parent: Option<u64>,
+    /// The process, as the host numbers it.
+    pub pid: u32,
+    /// From the report's `started` to the exec, in milliseconds.
+    pub offset_ms: f64,
+    /// The user, as the host numbers it.
+    pub uid: u32,
+    /// The file executed, symbolic links resolved; of a longer path the last 512 bytes.
+    pub path: Bytes,
+    /// Bytes of the path that are not kept here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub path_omitted: u64,
+    /// The first 256 bytes of the arguments, with secrets replaced.
+    pub argv: Vec<Bytes>,
+    /// Bytes of the arguments that are not kept here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub argv_omitted: u64,
+    /// How the process ended; null when it was running, or when its end was not seen.
+    pub outcome: Option<Outcome>,
+    /// Its findings, by their `n`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<u64>,
+}
+
+/// Left out where it says nothing: there may be ten thousand of them.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What shows that every exec was seen and judged, or what was not.
