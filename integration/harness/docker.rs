@@ -39,24 +39,29 @@ impl<'a> Docker<'a> {
     /// nothing is left in the end.
     #[track_caller]
     pub(crate) fn of(dir: &'a Dir, release: Release) -> Docker<'a> {
-        Docker::start(dir, release, dir.name())
+        Docker::start(dir, release, dir.name(), &[])
     }
 
-    /// A release's, which puts them where Docker does when nobody says where.
+    /// A release's, which puts them where Docker does when nobody says where; with
+    /// `options` for the daemon.
     #[track_caller]
-    pub(crate) fn with_usual_cgroups(dir: &'a Dir, release: Release) -> Docker<'a> {
-        Docker::start(dir, release, USUAL_PARENT)
+    pub(crate) fn with_usual_cgroups(
+        dir: &'a Dir,
+        release: Release,
+        options: &[&str],
+    ) -> Docker<'a> {
+        Docker::start(dir, release, USUAL_PARENT, options)
     }
 
     /// Starts it and waits until it answers.
     #[track_caller]
-    fn start(dir: &'a Dir, release: Release, cgroup_parent: &str) -> Docker<'a> {
+    fn start(dir: &'a Dir, release: Release, cgroup_parent: &str, options: &[&str]) -> Docker<'a> {
         let shim = dir.shim("buildwarden-runc");
         let is_next = release.is_next();
         Docker::with(dir, release, cgroup_parent, |daemon| {
             daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
             daemon.arg("--add-runtime").arg(format!("plain={}", in_path("runc").display()));
-            daemon.args(["--default-runtime", "traced"]);
+            daemon.args(["--default-runtime", "traced"]).args(options);
             if is_next {
                 daemon.env("DOCKER_BUILDKIT_RUNC_COMMAND", &shim);
             } else {

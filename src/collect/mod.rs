@@ -47,8 +47,12 @@ pub mod file {
     pub const EXECS: &str = "execs.jsonl";
     /// The exit report.
     pub const REPORT: &str = "report.json";
+    /// What a step of a build tells the steps after it.
+    pub const BUILD: &str = "build.json";
+    /// Which step goes on with its build.
+    pub const BUILD_NEXT: &str = "build.next";
     /// All of them.
-    pub const ALL: [&str; 3] = [ANNOTATIONS, EXECS, REPORT];
+    pub const ALL: [&str; 5] = [ANNOTATIONS, EXECS, REPORT, BUILD, BUILD_NEXT];
 }
 
 /// Where the report directories are.
