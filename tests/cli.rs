@@ -40,7 +40,7 @@ fn a_broken_configuration_starts_nothing_and_sweeps_nothing() {
 fn what_gc_is_to_keep_must_be_meant() {
     let cases: [(&[&str], &str); 4] = [
         (&["gc", "--keep-age", "30"], "expected an age, as in \"90m\""),
-        (&["gc", "--keep-age", "-1d"], "--keep-age"),
+        (&["gc", "--keep-age", "-1d"], "unexpected argument '-1'"),
         (&["gc", "--keep-size", "10GB"], "expected a size, as in \"500MiB\""),
         (&["gc", "--dry-run", "--unload"], "cannot be used with"),
     ];

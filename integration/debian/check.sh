@@ -4,8 +4,9 @@ test "$(systemctl is-active buildwarden-gc.timer)" = active
 runs=/var/lib/buildwarden/containers
 
 # A run that a restart has cut off, an old one, and a command whose collector dies.
-mkdir -p $runs/lost $runs/old
-echo '{}' >$runs/old/report.json
+buildwarden run -- true
+mv $runs/run-* $runs/old
+mkdir $runs/lost
 touch -d '40 days ago' $runs/old/report.json
 buildwarden run -- sleep 1000 &
 command=$!
