@@ -58,7 +58,7 @@ pub(super) fn check_command_line(facts: &Facts) -> Result<(), InstallError> {
         let commands = content.lines().filter(|line| line.trim_start().starts_with("ExecStart="));
         let options = ["--default-runtime", "--add-runtime", "--config-file"];
         let named = |line: &str| options.into_iter().find(|option| line.contains(option));
-        let Some(option) = commands.filter_map(named).last() else { continue };
+        let Some(option) = commands.filter_map(named).next_back() else { continue };
         let reason = match option {
             "--config-file" => {
                 "ExecStart names another configuration file than /etc/docker/daemon.json: \
