@@ -49,6 +49,8 @@ pub struct Dockerd {
     pub command: Option<Worker>,
     /// The first runc in its PATH, which its BuildKit runs else.
     pub runc: Option<Worker>,
+    /// What `docker run --runtime runc` runs: the first in its containerd's PATH.
+    pub runtime: Option<Worker>,
 }
 
 /// A program that runs containers.
@@ -100,7 +102,14 @@ impl Engines {
         let buildkitd = Daemon::only("buildkitd");
         let buildkitd_toml = buildkitd_toml(buildkitd.as_ref());
         look("buildkitd", buildkitd.as_ref(), std::slice::from_ref(&buildkitd_toml));
+        // One that systemd has started has its own environment, not dockerd's.
+        let others = docker.as_ref().and_then(|daemon| daemon.option(&["--containerd"]));
+        let runs = match others {
+            Some(socket) => Daemon::behind(&socket, "containerd"),
+            None => docker.clone(),
+        };
         engines.dockerd = docker.map(|daemon| Dockerd {
+            runtime: runs.and_then(|daemon| daemon.find("runc")).map(Worker::new),
             pid: daemon.pid,
             command: daemon
                 .variable("DOCKER_BUILDKIT_RUNC_COMMAND")

@@ -31,16 +31,21 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     if let Some(dockerd) = engines.dockerd.as_ref().filter(|_| installed) {
         checks.push(buildkit_of_docker(dockerd, old(facts)));
     }
-    if let Ok(Some(docker)) = &facts.docker
-        && installed
-        && !docker.others.is_empty()
-    {
+    let mut others = match &facts.docker {
+        Ok(Some(docker)) if installed => docker.others.clone(),
+        _ => Vec::new(),
+    };
+    let runc = engines.dockerd.as_ref().and_then(|dockerd| dockerd.runtime.as_ref());
+    if installed && runc.is_some_and(|runc| !runc.ours) {
+        others.push("runc".to_owned());
+    }
+    if !others.is_empty() {
         checks.push(Check::warning(
             SECTION,
             "other runtimes",
             format!(
                 "Docker's {}: a container that is started with `--runtime` of these is not traced",
-                docker.others.join(", ")
+                others.join(", ")
             ),
             "let builds not choose their runtime, or take out of daemon.json what nothing needs",
         ));

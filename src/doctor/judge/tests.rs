@@ -474,6 +474,20 @@ fn what_goes_past_us_is_judged() {
             "Docker's kata, nvidia: a container that is started with `--runtime` of these is not traced",
         )],
     );
+    let runs = |program, ours| {
+        let runtime = Some(worker(program, ours, YES));
+        let shim = || Some(worker("/l/runc", true, YES));
+        Some(Dockerd { pid: 7, command: shim(), runc: shim(), runtime })
+    };
+    check(|m| m.facts.engines.dockerd = runs("/l/runc", true), &[]);
+    check(
+        |m| m.facts.engines.dockerd = runs("/usr/sbin/runc", false),
+        &[(
+            Warning,
+            "other runtimes",
+            "Docker's runc: a container that is started with `--runtime` of these is not traced",
+        )],
+    );
     check(
         |m| m.facts.engines.stale = vec![("dockerd", "/etc/docker/daemon.json".into())],
         &[(Warning, "daemon", "dockerd runs since before /etc/docker/daemon.json was changed")],
@@ -489,7 +503,7 @@ fn what_goes_past_us_is_judged() {
 
     let shim = || Some(worker("/l/runc", true, YES));
     let runc = || Some(worker("/usr/sbin/runc", false, YES));
-    let by = |command, runc| Some(Dockerd { pid: 7, command, runc });
+    let by = |command, runc| Some(Dockerd { pid: 7, command, runc, runtime: None });
     let untraced = "the steps of `docker build` are not traced";
     for (version, dockerd, want) in [
         ("28.1.0", by(shim(), runc()), None),

@@ -1,7 +1,8 @@
 //! BuildKit alone: the binary of buildkitd's OCI worker.
 
 use super::{
-    Facts, Link, Others, Plan, Verb, Wish, is_ours, note_of_runtime, shim, table, undo, wrappable,
+    Facts, Installed, Link, Others, Plan, Wish, is_ours, note_of_runtime, plan_file, shim, table,
+    wrappable,
 };
 use crate::install::InstallError;
 use std::path::Path;
@@ -12,33 +13,8 @@ pub(in crate::install) const PATH: &str = "/etc/buildkit/buildkitd.toml";
 const WORKER: [&str; 2] = ["worker", "oci"];
 
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Link>, InstallError> {
-    let path = Path::new(PATH);
-    let found = facts.files.get(path);
-    let mut runtime = "runc";
-    match (wish.verb, found) {
-        (Verb::Install, _) => {
-            let installed = install(found.map(|found| found.content.as_str()), wish)?;
-            runtime = installed.runtime;
-            plan.notes.extend(installed.notes);
-            plan.edit(path, found, Some(installed.text));
-        }
-        (Verb::Uninstall, None) => {}
-        (Verb::Uninstall, Some(found)) => {
-            let after = undo(
-                found,
-                |text, others| Ok(install(text, &Wish { others, ..wish.clone() })?.text),
-                |text| take_out(text, found.backup.as_deref()),
-            )?;
-            plan.edit(path, Some(found), after);
-        }
-    }
+    let runtime = plan_file(plan, facts, wish, Path::new(PATH), install, take_out)?;
     Ok(vec![shim(&wish.program, runtime)])
-}
-
-struct Installed {
-    text: String,
-    runtime: &'static str,
-    notes: Vec<String>,
 }
 
 fn install(text: Option<&str>, wish: &Wish) -> Result<Installed, InstallError> {

@@ -1,9 +1,9 @@
 //! dockerd: the runtime in daemon.json, and the environment for its BuildKit.
 
 use super::{
-    Facts, Link, Others, Plan, RUNTIME, Verb, Wish, in_path, is_ours,
+    Facts, Installed, Link, Others, Plan, RUNTIME, Verb, Wish, in_path, is_ours,
     json::{self, Document},
-    note_of_runtime, shim, systemd, undo, wrappable,
+    note_of_runtime, plan_file, shim, systemd, wrappable,
 };
 use crate::install::InstallError;
 use jsonc_parser::cst::{CstInputValue, CstObject};
@@ -16,33 +16,15 @@ pub(in crate::install) const DAEMON: &str = "/etc/docker/daemon.json";
 const EMPTY: &str = "{\n}\n";
 
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Link>, InstallError> {
-    let path = Path::new(DAEMON);
-    let found = facts.files.get(path);
-    let mut runtime = "runc";
-    match (wish.verb, found) {
-        (Verb::Install, _) => {
-            systemd::check_command_line(facts)?;
-            let installed = install(found.map(|found| found.content.as_str()), wish)?;
-            plan.notes.extend(installed.notes);
-            runtime = installed.runtime;
-            plan.edit(path, found, Some(installed.text));
-        }
-        (Verb::Uninstall, None) => {}
-        (Verb::Uninstall, Some(found)) => {
-            let after = undo(
-                found,
-                |text, others| Ok(install(text, &Wish { others, ..wish.clone() })?.text),
-                |text| take_out(text, found.backup.as_deref()),
-            )?;
-            plan.edit(path, Some(found), after);
-            if !plan.edits.is_empty() {
-                let note = format!(
-                    "containers that were created with the runtime {RUNTIME} do not start again after \
-                     the restart: create them anew"
-                );
-                plan.notes.push(note);
-            }
-        }
+    if wish.verb == Verb::Install {
+        systemd::check_command_line(facts)?;
+    }
+    let runtime = plan_file(plan, facts, wish, Path::new(DAEMON), install, take_out)?;
+    if wish.verb == Verb::Uninstall && !plan.edits.is_empty() {
+        plan.notes.push(format!(
+            "containers that were created with the runtime {RUNTIME} do not start again after the \
+             restart: create them anew"
+        ));
     }
     systemd::plan(plan, facts, wish)?;
     let mut shims = vec![shim(&wish.program, "runc"), in_path(&wish.program)];
@@ -50,13 +32,6 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Li
         shims.push(shim(&wish.program, runtime));
     }
     Ok(shims)
-}
-
-struct Installed {
-    text: String,
-    /// The runtime that the shim wraps.
-    runtime: &'static str,
-    notes: Vec<String>,
 }
 
 /// The default runtime as it is.

@@ -266,6 +266,44 @@ fn note_of_runtime(program: &str, runtime: &str) -> Option<String> {
     })
 }
 
+/// What the file becomes that says which runtime an engine runs.
+struct Installed {
+    text: String,
+    /// The runtime that the shim wraps.
+    runtime: &'static str,
+    notes: Vec<String>,
+}
+
+/// Plans the change of that file; the runtime that the shim wraps.
+fn plan_file(
+    plan: &mut Plan,
+    facts: &Facts,
+    wish: &Wish,
+    path: &Path,
+    install: fn(Option<&str>, &Wish) -> Result<Installed, InstallError>,
+    take_out: fn(&str, Option<&str>) -> Result<Option<String>, InstallError>,
+) -> Result<&'static str, InstallError> {
+    let found = facts.files.get(path);
+    match (wish.verb, found) {
+        (Verb::Install, _) => {
+            let installed = install(found.map(|found| found.content.as_str()), wish)?;
+            plan.notes.extend(installed.notes);
+            plan.edit(path, found, Some(installed.text));
+            return Ok(installed.runtime);
+        }
+        (Verb::Uninstall, None) => {}
+        (Verb::Uninstall, Some(found)) => {
+            let after = undo(
+                found,
+                |text, others| Ok(install(text, &Wish { others, ..wish.clone() })?.text),
+                |text| take_out(text, found.backup.as_deref()),
+            )?;
+            plan.edit(path, Some(found), after);
+        }
+    }
+    Ok("runc")
+}
+
 /// What a file was before: as kept, where installing into that gives what is there now;
 /// else what `take_out` makes of it.
 fn undo(
