@@ -16,6 +16,7 @@ pub mod event;
 pub mod execlog;
 pub mod export;
 pub mod host;
+pub mod install;
 pub mod oci;
 pub mod redact;
 pub mod report;

@@ -1,9 +1,11 @@
 //! `list`, `watch`, `report`: the program as it is called, over runs that lie on disk.
 
+#[path = "records/job.rs"]
+mod job;
 mod snapshot;
 
 use buildwarden::{
-    annotation::{Attached, Finished, Gap, Log},
+    annotation::{Attached, Finished, Gap, Log, NamedJob},
     execlog,
     report::{
         Time, json,
@@ -46,11 +48,11 @@ impl Host {
 
     /// A run whose recording began.
     fn begin(&self, directory: &str, container: Container) -> Recording {
-        self.begin_in(None, directory, container)
+        self.begin_for(directory, container, None)
     }
 
-    /// The same, in a job.
-    fn begin_in(&self, job: Option<&str>, directory: &str, container: Container) -> Recording {
+    /// A run of a job whose recording began.
+    fn begin_for(&self, directory: &str, container: Container, job: Option<Job>) -> Recording {
         let id = container.id.clone();
         // In the order of the hook.
         fs::create_dir_all(self.root.path().join("run").join(&id)).unwrap();
@@ -60,12 +62,13 @@ impl Host {
         let attached = Attached {
             tool: Producer::this(),
             container,
-            job: job.map(|id| Job { id: id.to_owned(), source: "annotation".to_owned() }),
+            job,
             stage: "createRuntime".into(),
             pid: 31702,
             ring_bytes: 1 << 20,
             attach_ms: 0.8,
             boot_to_unix_ns: START,
+            boot_id: None,
         };
         log.attached(Time::from_unix_ns(START.into()), &attached).unwrap();
         Recording { live: self.root.path().join("run").join(id), path, log }
@@ -83,6 +86,17 @@ struct Recording {
 
 impl Recording {
     fn end(&mut self, verdict: Verdict, findings: &[Finding], report: Option<&Report>) {
+        self.end_of(verdict, findings, report, None);
+    }
+
+    /// Ends it as the run of a job that it was told meanwhile.
+    fn end_of(
+        &mut self,
+        verdict: Verdict,
+        findings: &[Finding],
+        report: Option<&Report>,
+        job: Option<Job>,
+    ) {
         if let Some(report) = report {
             fs::write(self.path.join("report.json"), json::pretty(report).unwrap()).unwrap();
         }
@@ -91,6 +105,8 @@ impl Recording {
             findings: findings.iter().map(|finding| finding.importance).collect(),
             report: report.map(|_| "report.json".to_owned()),
             reasons: vec![],
+            job,
+            other_jobs: vec![],
         };
         self.log.finished(at(41.3), &finished).unwrap();
         fs::remove_dir(&self.live).unwrap();
@@ -251,10 +267,15 @@ struct Watcher {
 impl Watcher {
     fn start(mut command: Command) -> Watcher {
         let mut child = Child::start(command.stdout(Stdio::piped()).stderr(Stdio::inherit()));
-        let stdout = BufReader::new(child.0.stdout.take().unwrap());
+        let stdout = child.0.stdout.take().unwrap();
+        Watcher::new(child, stdout)
+    }
+
+    /// With the lines that the child writes there.
+    fn new(child: Child, output: impl Read + Send + 'static) -> Watcher {
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            for line in stdout.lines() {
+            for line in BufReader::new(output).lines() {
                 if sender.send(line.unwrap()).is_err() {
                     break;
                 }
@@ -320,6 +341,9 @@ fn watch_follows_a_container_to_its_end() {
             write_execs(&run.path.join("execs.jsonl"));
             seen += &watcher.until("echo");
         }
+        let job = Job { id: "acme/web/7".into(), source: "GitLab CI".into() };
+        run.log.job(at(0.5), 1, &NamedJob { job, exec: 4, taken: true }).unwrap();
+        seen += &watcher.until("acme/web/7");
         run.log.finding(finding.exec.time, finding).unwrap();
         seen += &watcher.until("http://8.8.8.8/payload");
         if kind == "findings" {
@@ -390,27 +414,34 @@ fn watch_shows_a_job_until_it_is_idle() {
     let finding = &fixture("one-finding").findings[0];
     let host = Host::new();
     let named = |id: &str| Container { name: Some(format!("{id}-name")), ..container(id, 1) };
-    let begin = |job, id: &str| {
-        let mut run = host.begin_in(job, id, named(id));
+    let begin = |job: Option<&str>, id: &str| {
+        let job = job.map(|id| Job { id: id.into(), source: "annotation".into() });
+        let mut run = host.begin_for(id, named(id), job);
         run.log.finding(finding.exec.time, finding).unwrap();
         run
     };
     begin(Some("acme #1"), "ended").end(Verdict::Findings, std::slice::from_ref(finding), None);
     let _other = begin(Some("acme #2"), "other");
-    let _none = begin(None, "none");
+    let mut unnamed = begin(None, "unnamed");
     let mut first = begin(Some("acme #1"), "first");
     let args = ["watch", "--job", "acme #1", "--until-idle"];
     let mut watcher = Watcher::start(host.command(&args));
     let mut seen = watcher.until("first-name");
     let mut second = begin(Some("acme #1"), "second");
     seen += &watcher.until("second-name");
+    // What it did before is the job's too.
+    let job = Job { id: "acme #1".into(), source: "environment".into() };
+    unnamed.log.job(at(40.0), 1, &NamedJob { job, exec: 2, taken: true }).unwrap();
+    seen += &watcher.until("unnamed-name");
+    unnamed.end(Verdict::Findings, &[], None);
+    seen += &watcher.until("ended     unnamed-name");
     first.end(Verdict::Findings, &[], None);
     seen += &watcher.until("ended     first-name");
     second.end(Verdict::Findings, &[], None);
     seen += &watcher.until("ended     second-name");
     assert!(watcher.child.0.wait().unwrap().success());
-    assert!(seen.contains("ended-name") && !seen.contains("other") && !seen.contains("none"));
-    assert_eq!(seen.lines().count(), 6, "{seen}");
+    assert!(seen.contains("ended-name") && !seen.contains("other"), "{seen}");
+    assert_eq!(seen.lines().count(), 8, "{seen}");
 
     let output = host.output(&["watch", "--job", "acme #3", "--until-idle"]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");

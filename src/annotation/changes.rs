@@ -108,6 +108,29 @@ impl Changes {
             }
         }
     }
+
+    /// Waits for the next change of something else than the content of files called
+    /// `but`; `false` when there was none before the deadline.
+    pub fn wait_until(&self, deadline: Instant, but: &str) -> io::Result<bool> {
+        loop {
+            let left = timeout(deadline.saturating_duration_since(Instant::now()));
+            let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, left) {
+                Ok(0) if Instant::now() >= deadline => return Ok(false),
+                Ok(0) | Err(Errno::EINTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let events = self.inotify.read_events()?;
+            let counts = |event: &InotifyEvent| {
+                event.mask != AddWatchFlags::IN_MODIFY
+                    || event.name.as_deref() != Some(but.as_ref())
+            };
+            if events.iter().any(counts) {
+                return Ok(true);
+            }
+        }
+    }
 }
 
 fn by_descriptor(open: &impl AsRawFd) -> std::path::PathBuf {

@@ -10,6 +10,7 @@ mod export;
 mod fail_on;
 mod gc;
 mod hook;
+mod install;
 mod list;
 mod manual;
 mod recipe;
@@ -17,6 +18,7 @@ mod report;
 mod run;
 mod runtime;
 mod terminal;
+mod uninstall;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +49,8 @@ enum Verb {
     Watch(watch::Args),
     Report(report::Args),
     Diff(diff::Args),
+    Install(install::Args),
+    Uninstall(uninstall::Args),
     Doctor(doctor::Args),
     Export(export::Args),
     Gc(gc::Args),
@@ -82,6 +86,8 @@ fn by_verb() -> anyhow::Result<Exit> {
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),
         Verb::Diff(args) => diff::run(args, config),
+        Verb::Install(args) => install::run(args),
+        Verb::Uninstall(args) => uninstall::run(args),
         Verb::Doctor(args) => doctor::run(args, config),
         Verb::Export(args) => export::run(args, config),
         Verb::Gc(args) => gc::run(args, config),

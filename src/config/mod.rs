@@ -13,4 +13,7 @@ mod written;
 mod tests;
 
 pub use error::{ConfigError, Problem};
-pub use settings::{DEFAULT_PATH, Honour, OnError, Outputs, Runtimes, Settings, Syslog, When};
+pub use settings::{
+    DEFAULT_PATH, Honour, OnError, Outputs, Retention, Runtimes, Settings, Syslog, When,
+};
+pub use value::{KeepAge, KeepSize};

@@ -86,6 +86,10 @@ impl Reader {
                 (self.container, self.job) = (container, job);
                 None
             }
+            Entry::Job(named) => {
+                self.job = named.taken.then_some(named.job).or(self.job.take());
+                None
+            }
             Entry::Finding(finding) => Some(self.finding(line, &finding)),
             Entry::Finished(finished) => Some(self.finished(line, &finished)),
             _ => None,
@@ -226,6 +230,7 @@ pub(super) mod tests {
             ring_bytes: 0,
             attach_ms: 0.0,
             boot_to_unix_ns: 0,
+            boot_id: None,
         };
         let class = |id: &str| Class { id: id.into(), name: String::new() };
         let finding = Finding {
@@ -268,6 +273,8 @@ pub(super) mod tests {
             findings: [Importance::Critical].into_iter().collect(),
             report: None,
             reasons: vec![],
+            job: None,
+            other_jobs: vec![],
         };
         let line = |key, value| Line {
             time: Time::from_unix_ns(2000),

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     annotation::{Change, Changes, Entry, FindingCounts, Line, Tail, Watch},
     collect::file::ANNOTATIONS,
+    oci,
     report::{
         json,
         model::{Container, Job},
@@ -34,7 +35,7 @@ pub(super) fn watch(store: &Store, args: &Args) -> anyhow::Result<Exit> {
     let width = terminal::width_if_terminal().unwrap_or(WIDTH);
     let mut watcher = Watcher {
         store,
-        job: args.job.as_deref(),
+        job: args.job.as_deref().map(oci::job_id),
         json: args.json,
         layout: Layout { width, colour },
         changes: Changes::new().context("watching directories")?,
@@ -61,7 +62,7 @@ pub(super) fn watch(store: &Store, args: &Args) -> anyhow::Result<Exit> {
 struct Watcher<'a> {
     store: &'a Store,
     /// The job whose containers are shown; else all are.
-    job: Option<&'a str>,
+    job: Option<String>,
     json: bool,
     layout: Layout,
     changes: Changes,
@@ -95,6 +96,8 @@ struct Watched {
     position: u64,
     container: Container,
     job: Option<Job>,
+    /// Other jobs that have run execs in it.
+    other_jobs: BTreeSet<String>,
     /// The number of execs so far, and when the watching began.
     execs: u64,
     execs_before: u64,
@@ -126,7 +129,8 @@ impl Watcher<'_> {
             let watched = self.changes.watch_entries(there);
             watched.with_context(|| format!("{}: cannot watch it", there.display()))
         };
-        let now = [nearest(self.store.containers())?, nearest(self.store.live())?];
+        let [containers, live] = self.store.directories();
+        let now = [nearest(containers)?, nearest(live)?];
         let before = [self.containers, self.live].into_iter().flatten();
         before.filter(|watch| !now.contains(watch)).for_each(|watch| self.changes.forget(watch));
         [self.containers, self.live] = now.map(Some);
@@ -148,8 +152,8 @@ impl Watcher<'_> {
 
     /// Whether a container lives that this may be a run of.
     fn goes_on(&self, name: &str) -> bool {
-        let id = name.rsplit_once('.').map_or(name, |(id, _)| id);
-        self.store.is_live(name) || self.store.is_live(id)
+        let id = oci::split_run(name).map(|(id, _)| id);
+        self.store.is_live(name) || id.is_some_and(|id| self.store.is_live(id))
     }
 
     fn take(&mut self, change: Change) -> anyhow::Result<()> {
@@ -163,11 +167,12 @@ impl Watcher<'_> {
         if ![self.containers, self.live].contains(&Some(watch)) {
             return Ok(());
         }
-        let of = |directory: &Path, name: &OsStr| directory.iter().any(|part| part == name);
+        let leads_to_us = |name: &OsStr| {
+            let mut directories = self.store.directories().into_iter();
+            directories.any(|directory| directory.iter().any(|part| part == name))
+        };
         let name = match name {
-            Some(name) if !of(self.store.containers(), &name) && !of(self.store.live(), &name) => {
-                name
-            }
+            Some(name) if !leads_to_us(&name) => name,
             // One of the two has come to be, or is gone.
             _ => {
                 self.watch_directories()?;
@@ -178,7 +183,7 @@ impl Watcher<'_> {
         if Some(watch) == self.live {
             // A container has come or gone: its runs may have ended without saying so.
             let mut own: BTreeSet<String> = self.watched.keys().cloned().collect();
-            own.retain(|run| run == name || run.rsplit_once('.').is_some_and(|(id, _)| id == name));
+            own.retain(|run| run == name || oci::split_run(run).is_some_and(|(id, _)| id == name));
             return own.iter().try_for_each(|run| self.read(run));
         }
         match self.store.run(name) {
@@ -211,6 +216,7 @@ impl Watcher<'_> {
             position: 0,
             container: Container { id: name.clone(), ..Container::default() },
             job: None,
+            other_jobs: BTreeSet::new(),
             execs: execs_before,
             execs_before,
         };
@@ -273,9 +279,22 @@ impl Watcher<'_> {
         while let Some(bytes) = lines.next_line().with_context(|| path.display().to_string())? {
             let Ok(line) = Line::parse(bytes) else { continue };
             let entry = line.entry().ok();
-            if let Some(Entry::Attached(attached)) = &entry {
-                watched.container = attached.container.clone();
-                watched.job = attached.job.clone();
+            match &entry {
+                Some(Entry::Attached(attached)) => {
+                    watched.container = attached.container.clone();
+                    watched.job = watched.job.take().or(attached.job.clone());
+                }
+                Some(Entry::Job(named)) if named.taken => {
+                    let was_own = self.is_own(watched);
+                    watched.job = Some(named.job.clone());
+                    if !was_own && self.is_own(watched) {
+                        // All of it is the job's, what was before it was told too.
+                        watched.position = 0;
+                        return self.read_on(watched);
+                    }
+                }
+                Some(Entry::Job(named)) => drop(watched.other_jobs.insert(named.job.id.clone())),
+                _ => {}
             }
             if self.is_own(watched) {
                 self.show(&line, entry.as_ref(), watched)?;
@@ -290,7 +309,10 @@ impl Watcher<'_> {
 
     /// Whether a run is one of those that are to be shown.
     fn is_own(&self, watched: &Watched) -> bool {
-        self.job.is_none_or(|job| watched.job.as_ref().is_some_and(|own| own.id == job))
+        self.job.as_ref().is_none_or(|job| {
+            watched.job.as_ref().is_some_and(|own| own.id == *job)
+                || watched.other_jobs.contains(job)
+        })
     }
 
     /// Whether nothing is left to come from those that there are.

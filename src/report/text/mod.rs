@@ -4,6 +4,7 @@
 mod baseline;
 mod command;
 mod finding;
+mod job;
 mod live;
 mod page;
 mod summary;
@@ -14,8 +15,9 @@ use super::{
     baseline::Difference,
     model::{Finding, Report},
 };
+pub use job::render_job;
 pub use live::{
-    LiveStatus, live_allowed, live_end, live_exec, live_finding, live_gap, live_row_end,
+    LiveStatus, live_allowed, live_end, live_exec, live_finding, live_gap, live_job, live_row_end,
     live_row_finding, live_row_gap, live_start, live_status, live_whom,
 };
 use page::Page;
@@ -43,7 +45,8 @@ pub fn render_since(report: &Report, baseline: Option<&Difference>, layout: Layo
     if let Some(difference) = baseline {
         baseline::since(&mut page, difference);
     }
-    finding::all(&mut page, report, baseline);
+    let Report { findings, findings_omitted, started, .. } = report;
+    finding::all(&mut page, findings, *findings_omitted, *started, baseline);
     finding::allowed(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);
