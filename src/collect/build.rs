@@ -54,8 +54,11 @@ struct Layer {
 }
 
 impl Layer {
-    /// `None` where the file system does not say when it was made.
+    /// `None` where the file system does not say when it was made, and where an engine
+    /// has named many layers from its own directory, to keep the list short enough for
+    /// mount(2).
     fn of(directory: &Path) -> Option<Layer> {
+        directory.is_absolute().then_some(())?;
         let metadata = fs::metadata(directory).ok()?;
         let created = metadata.created().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         let created = u64::try_from(created.as_nanos()).ok()?;
@@ -130,13 +133,10 @@ fn overlay(directory: &Path, bundle: &Bundle) -> Option<Overlay> {
 
 /// The run, among the recent ones, that has written the topmost of these layers.
 fn last_below(runs: &Path, lower: &[PathBuf]) -> Option<String> {
-    let lower: Vec<Option<Layer>> = lower.iter().map(|directory| Layer::of(directory)).collect();
-    let is_recent = |entry: &fs::DirEntry| {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < RECENT))
-    };
-    let recent = fs::read_dir(runs).ok()?.flatten().filter(is_recent);
-    let below = recent.filter_map(|entry| {
+    let lower: Vec<Option<Layer>> = lower.iter().map(|layer| Layer::of(layer)).collect();
+    let below = fs::read_dir(runs).ok()?.flatten().filter_map(|entry| {
+        // Before anything is read: there may be thousands.
+        is_recent(entry.metadata().ok()?).then_some(())?;
         let layer = read(&Directory::open(&entry.path()).ok()??)?.layer;
         let depth = lower.iter().position(|lower| lower.is_some() && *lower == layer)?;
         Some((depth, entry.file_name().into_string().ok()?))
@@ -144,8 +144,15 @@ fn last_below(runs: &Path, lower: &[PathBuf]) -> Option<String> {
     below.min().map(|(_, run)| run)
 }
 
-/// Goes on with the build of an earlier step; `None` when another step does.
+/// Whether a run has ended or begun lately, by its directory.
+fn is_recent(directory: fs::Metadata) -> bool {
+    directory.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < RECENT))
+}
+
+/// Goes on with the build of an earlier step; `None` when another step does, or it is long
+/// ago.
 fn go_on(before: &Path, own: &str) -> Option<String> {
+    is_recent(fs::metadata(before).ok()?).then_some(())?;
     let directory = Directory::open(before).ok()??;
     let link = read(&directory)?;
     let first = directory.put_new(NEXT, own.as_bytes()).ok()?;
@@ -160,6 +167,7 @@ fn read(directory: &Directory) -> Option<Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn a_build_is_the_process_that_runs_only_it() {
@@ -212,6 +220,11 @@ mod tests {
         // Once more by another collector of the same run.
         assert_eq!(go_on(&runs.path().join("a2"), "a3").as_deref(), Some("a1"));
         assert_eq!(go_on(&runs.path().join("a2"), "x"), None);
+        // Long ago.
+        let long_ago = SystemTime::now() - 2 * RECENT;
+        File::open(runs.path().join("a3")).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(last_below(runs.path(), &[runs.path().join("a3.layer")]), None);
+        assert_eq!(go_on(&runs.path().join("a3"), "a4"), None);
         // A directory that is another one by now.
         fs::rename(runs.path().join("b2.layer"), runs.path().join("old")).unwrap();
         fs::create_dir(runs.path().join("b2.layer")).unwrap();
