@@ -39,19 +39,53 @@ impl<'a> Docker<'a> {
     /// nothing is left in the end.
     #[track_caller]
     pub(crate) fn of(dir: &'a Dir, release: Release) -> Docker<'a> {
-        Docker::start(dir, release, dir.name())
+        Docker::start(dir, release, dir.name(), &[])
     }
 
-    /// A release's, which puts them where Docker does when nobody says where.
+    /// A release's, which puts them where Docker does when nobody says where; with
+    /// `options` for the daemon.
     #[track_caller]
-    pub(crate) fn with_usual_cgroups(dir: &'a Dir, release: Release) -> Docker<'a> {
-        Docker::start(dir, release, USUAL_PARENT)
+    pub(crate) fn with_usual_cgroups(
+        dir: &'a Dir,
+        release: Release,
+        options: &[&str],
+    ) -> Docker<'a> {
+        Docker::start(dir, release, USUAL_PARENT, options)
     }
 
     /// Starts it and waits until it answers.
     #[track_caller]
-    fn start(dir: &'a Dir, release: Release, cgroup_parent: &str) -> Docker<'a> {
+    fn start(dir: &'a Dir, release: Release, cgroup_parent: &str, options: &[&str]) -> Docker<'a> {
         let shim = dir.shim("buildwarden-runc");
+        let is_next = release.is_next();
+        Docker::with(dir, release, cgroup_parent, |daemon| {
+            daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
+            daemon.arg("--add-runtime").arg(format!("plain={}", in_path("runc").display()));
+            daemon.args(["--default-runtime", "traced"]).args(options);
+            if is_next {
+                daemon.env("DOCKER_BUILDKIT_RUNC_COMMAND", &shim);
+            } else {
+                // This one's BuildKit runs the first `runc` in PATH.
+                let before_path = dir.shim("runc");
+                let path = std::env::var("PATH").unwrap_or_default();
+                daemon.env("PATH", format!("{}:{path}", before_path.parent().unwrap().display()));
+            }
+        })
+    }
+
+    /// The one that is installed, with what `configure` says of runtimes.
+    #[track_caller]
+    pub(crate) fn configured(dir: &'a Dir, configure: impl FnOnce(&mut Command)) -> Docker<'a> {
+        Docker::with(dir, Release::installed(), dir.name(), configure)
+    }
+
+    #[track_caller]
+    fn with(
+        dir: &'a Dir,
+        release: Release,
+        cgroup_parent: &str,
+        configure: impl FnOnce(&mut Command),
+    ) -> Docker<'a> {
         let root = dir.path("docker");
         fs::create_dir(&root).unwrap();
         let log = File::create(root.join("log")).unwrap();
@@ -66,17 +100,7 @@ impl<'a> Docker<'a> {
         // Limits that need no privilege to set.
         daemon.args(["--default-ulimit", "nofile=1024:1024"]);
         daemon.arg("--cgroup-parent").arg(format!("/{cgroup_parent}"));
-        daemon.arg("--add-runtime").arg(format!("traced={}", shim.display()));
-        daemon.arg("--add-runtime").arg(format!("plain={}", in_path("runc").display()));
-        daemon.args(["--default-runtime", "traced"]);
-        if release.is_next() {
-            daemon.env("DOCKER_BUILDKIT_RUNC_COMMAND", shim);
-        } else {
-            // This one's BuildKit runs the first `runc` in PATH.
-            let before_path = dir.shim("runc");
-            let path = std::env::var("PATH").unwrap_or_default();
-            daemon.env("PATH", format!("{}:{path}", before_path.parent().unwrap().display()));
-        }
+        configure(&mut daemon);
         daemon.env("BUILDWARDEN_CONFIG", dir.config());
         daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let daemon = daemon.current_dir(&root).spawn().unwrap();
@@ -94,11 +118,21 @@ impl<'a> Docker<'a> {
     fn command(&self) -> Command {
         // Debian's; a newer client could lack what this daemon needs.
         let mut command = self.release.command("/usr/bin/docker");
-        let socket = self.dir.path("docker/socket");
-        command.arg("--host").arg(format!("unix://{}", socket.display()));
-        command.env("DOCKER_CONFIG", self.dir.path("docker/client"));
+        for (name, value) in self.environment() {
+            command.env(name, value);
+        }
         command.current_dir(self.dir.path(""));
         command
+    }
+
+    /// What makes any client ask this daemon.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+        let socket = self.dir.path("docker/socket");
+        let client = self.dir.path("docker/client");
+        [
+            ("DOCKER_HOST", format!("unix://{}", socket.display())),
+            ("DOCKER_CONFIG", client.display().to_string()),
+        ]
     }
 
     /// `docker ARG…`.

@@ -1,6 +1,6 @@
 //! What the tests stand on: an owned directory with a configuration of its own,
-//! commands with a deadline, and containers in runc, podman, Docker and containerd, of
-//! this Debian and of the next.
+//! commands with a deadline, containers in runc, podman, Docker and containerd, of this
+//! Debian and of the next, and a small Debian.
 
 mod cgroups;
 mod command;
@@ -10,6 +10,7 @@ mod dir;
 mod docker;
 mod exec;
 mod image;
+mod machine;
 mod podman;
 mod programs;
 mod release;
@@ -22,6 +23,7 @@ pub(crate) use dir::{Dir, in_path};
 pub(crate) use docker::Docker;
 pub(crate) use exec::Exec;
 pub(crate) use image::rootfs;
+pub(crate) use machine::{Machine, Parts};
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};
 pub(crate) use release::{Release, youki};

@@ -1,5 +1,7 @@
 //! `buildwarden report`: one exit report.
 
+mod job;
+
 use super::{
     Exit,
     fail_on::FailOn,
@@ -17,13 +19,14 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use serde::Serialize;
 use std::{
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-/// Show the exit report of a container
+/// Show the exit report of a container, or of all containers of a job
 ///
 /// The verdict comes first, then each finding with its command line, who started it and what to
 /// do, then the proof that nothing was missed.
@@ -35,17 +38,24 @@ Examples:
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
   buildwarden report 7f3a --fail-on critical > /dev/null
+  buildwarden report --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --fail-on critical --timeout 5m
+
+With --job and --fail-on, it waits until the containers of the job that run have ended; a job
+without any fails.
 
 Exit codes:
    0  the report was shown; with --fail-on: no such finding, and everything was seen
    1  there is no such report, or it cannot be read or written
   10  --fail-on: there is a finding of that importance or above
-  11  --fail-on: no such finding, but not everything was seen")]
+  11  --fail-on: no such finding, but not everything was seen: also when there is no container of
+      the job, or one still runs at the end of --timeout")]
 pub(super) struct Args {
     /// A container's id or the beginning of one (its last run; ID.2 is its second), a report.json,
     /// or - for standard input
-    #[arg(value_name = "ID|FILE")]
-    what: String,
+    #[arg(value_name = "ID|FILE", required_unless_present = "job", conflicts_with = "job")]
+    what: Option<String>,
+    #[command(flatten)]
+    of_job: job::OfJob,
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -73,9 +83,20 @@ enum Format {
 }
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
-    let report = read(&args.what, config)?;
+    let Some(what) = &args.what else { return job::run(&args, config) };
+    let report = read(what, config)?;
+    show(&args, &report, text::render)?;
+    Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
+}
+
+/// Writes a report where it is wanted, and as it is.
+fn show<T: Serialize>(
+    args: &Args,
+    report: &T,
+    render: impl FnOnce(&T, Layout) -> String,
+) -> anyhow::Result<()> {
     let text = match args.format {
-        Format::Json => json::pretty(&report).context("report as JSON")?,
+        Format::Json => json::pretty(report).context("report as JSON")?,
         Format::Text => {
             let colour = match (args.color, &args.output) {
                 (Colour::Auto, Some(_)) => false,
@@ -86,7 +107,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
                 (None, Some(_)) => terminal::WIDTH,
                 (None, None) => terminal::width(),
             };
-            text::render(&report, Layout { width, colour })
+            render(report, Layout { width, colour })
         }
     };
     match &args.output {
@@ -98,7 +119,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             terminal::print(&text)?;
         }
     }
-    Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
+    Ok(())
 }
 
 /// The report that the argument means.

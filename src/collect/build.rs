@@ -7,7 +7,7 @@
 //! a build are always in the image that its last one made, and builds side by side never
 //! share an id, whatever their first steps share.
 
-use super::{collector::path_of, containers_directory, directory::Directory};
+use super::{collector::path_of, containers_directory, directory::Directory, file};
 use crate::{
     config::Settings,
     host::{self, Ancestor, Overlay},
@@ -26,11 +26,6 @@ use std::{
 const PROCESS: &str = "builder process";
 /// What names a build by the first of its steps.
 const UPON: &str = "built upon";
-
-/// The file in a run's directory that tells the steps after it.
-const LINK: &str = "build.json";
-/// The file beside it that names the step which goes on with its build.
-const NEXT: &str = "build.next";
 
 /// How old the step before may be: what is older is a cache's or a base image's.
 const RECENT: Duration = Duration::from_secs(60 * 60);
@@ -120,7 +115,7 @@ pub(super) fn upon(
     let own = directory.path().file_name()?.to_str()?;
     let build = before.and_then(|run| go_on(&runs.join(run), own));
     let link = Link { build: build.unwrap_or_else(|| own.to_owned()), layer };
-    directory.put_new(LINK, &serde_json::to_vec(&link).ok()?).ok()?;
+    directory.put_new(file::BUILD, &serde_json::to_vec(&link).ok()?).ok()?;
     of(link.build)
 }
 
@@ -155,13 +150,17 @@ fn go_on(before: &Path, own: &str) -> Option<String> {
     is_recent(fs::metadata(before).ok()?).then_some(())?;
     let directory = Directory::open(before).ok()??;
     let link = read(&directory)?;
-    let first = directory.put_new(NEXT, own.as_bytes()).ok()?;
-    let ours = || directory.content(NEXT).is_ok_and(|next| next.as_deref() == Some(own.as_bytes()));
+    let first = directory.put_new(file::BUILD_NEXT, own.as_bytes()).ok()?;
+    let ours = || {
+        directory
+            .content(file::BUILD_NEXT)
+            .is_ok_and(|next| next.as_deref() == Some(own.as_bytes()))
+    };
     (first || ours()).then_some(link.build)
 }
 
 fn read(directory: &Directory) -> Option<Link> {
-    serde_json::from_slice(&directory.content(LINK).ok()??).ok()
+    serde_json::from_slice(&directory.content(file::BUILD).ok()??).ok()
 }
 
 #[cfg(test)]
@@ -206,7 +205,7 @@ mod tests {
                 .and_then(|before| go_on(&runs.path().join(before), name))
                 .unwrap_or_else(|| name.to_owned());
             let link = Link { build, layer: Layer::of(&upper) };
-            directory.put_new(LINK, &serde_json::to_vec(&link).unwrap()).unwrap();
+            directory.put_new(file::BUILD, &serde_json::to_vec(&link).unwrap()).unwrap();
             link.build
         };
         assert_eq!(run("a1", None), "a1");

@@ -166,7 +166,7 @@ fn release(held: Held, recording: Option<(&ProbeSet, SlotId)>) -> Result<(), Col
 }
 
 /// Writes the report and the log's last line.
-fn report(
+pub(super) fn report(
     settings: &Settings,
     mut session: Session,
     drain: Option<&Drain>,
@@ -180,6 +180,8 @@ fn report(
     let ending = Ending {
         counters: drain.map(Drain::counters),
         programs_attached: drain.is_some_and(Drain::programs_attached),
+        cut_environments: session.cut_environments,
+        other_jobs: std::mem::take(&mut session.other_jobs),
         failures: std::mem::take(&mut session.failures),
         at,
         keep_events: settings.keep_execs,
@@ -189,12 +191,18 @@ fn report(
     let text =
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
     if session.directory.put_new(file::REPORT, text.as_bytes())? {
-        let offset = session.attachment.attached.boot_to_unix_ns;
+        // A recording that was lost may be of a boot with another clock.
+        let offset = match session.attachment.lost {
+            None => session.attachment.attached.boot_to_unix_ns,
+            Some(_) => clock::boot_to_unix_ns(),
+        };
         let finished = Finished {
             verdict: report.verdict,
             findings: counts,
             report: Some(file::REPORT.to_owned()),
             reasons: report.completeness.shortcomings(),
+            job: report.job.clone(),
+            other_jobs: report.other_jobs.clone(),
         };
         let time = Time::from_boot(clock::boot_ns(), offset);
         session.log.finished(time, &finished).map_err(|error| {

@@ -1,8 +1,8 @@
 //! The file as it is written: one type a table, every key optional.
 
 use super::error::{ParseError, Problem};
-use super::settings::{Honour, OnError, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, Pool, RingSize};
+use super::settings::{Honour, OnError, Retention, Runtimes, Settings, When};
+use super::value::{AbsolutePath, GroupName, KeepAge, KeepSize, Pool, RingSize};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -73,6 +73,8 @@ enum Heed {
 #[serde(default, deny_unknown_fields)]
 struct Keep {
     execs: bool,
+    age: KeepAge,
+    size: KeepSize,
     group: Option<GroupName>,
 }
 
@@ -111,7 +113,7 @@ impl Default for Directories {
 
 impl Default for Keep {
     fn default() -> Self {
-        Keep { execs: true, group: None }
+        Keep { execs: true, age: KeepAge::days(30), size: KeepSize(None), group: None }
     }
 }
 
@@ -159,6 +161,7 @@ impl Written {
             },
             redaction: self.redaction,
             keep_execs: self.keep.execs,
+            keep: Retention { age: self.keep.age.0, size: self.keep.size.0 },
             group: self.keep.group.map(|group| group.0),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
             policy,

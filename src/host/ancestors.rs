@@ -24,12 +24,13 @@ pub struct Ancestor {
 /// This process's parent, its parent, and so on. Each is alive while the one before it
 /// is asked about only if it waits for that, as an engine and its runtime do for a hook.
 pub fn ancestors() -> impl Iterator<Item = Ancestor> {
-    let parent = stat("self").map(|(parent, _)| parent);
-    let next = |pid: &u32| stat(&pid.to_string()).map(|(parent, _)| parent);
-    std::iter::successors(parent, next).take(DEPTH).take_while(|pid| *pid != 0).filter_map(|pid| {
-        let (_, start) = stat(&pid.to_string())?;
-        Some(Ancestor { pid, start, arguments: arguments(pid) })
-    })
+    // A process's pid, its parent's, and its start.
+    let of = |pid: u32| stat(&pid.to_string()).map(|(parent, start)| (pid, parent, start));
+    let first = stat("self").and_then(|(parent, _)| of(parent));
+    // The first of all has the parent 0, which is none.
+    std::iter::successors(first, move |(_, parent, _)| of(*parent))
+        .take(DEPTH)
+        .map(|(pid, _, start)| Ancestor { pid, start, arguments: arguments(pid) })
 }
 
 /// The parent and the start of a process.

@@ -3,13 +3,15 @@
 
 mod command;
 mod finding;
+mod job;
 mod live;
 mod page;
 mod summary;
 mod words;
 
 use super::model::Report;
-pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
+pub use job::render_job;
+pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_job, live_start};
 use page::Page;
 pub use words::{between, minute, moment};
 
@@ -27,7 +29,7 @@ pub struct Layout {
 pub fn render(report: &Report, layout: Layout) -> String {
     let mut page = Page::new(layout);
     summary::head(&mut page, report);
-    finding::all(&mut page, report);
+    finding::all(&mut page, &report.findings, report.findings_omitted, report.started);
     finding::allowed(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);
