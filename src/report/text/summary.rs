@@ -63,7 +63,7 @@ pub(super) fn head(page: &mut Page, report: &Report) {
 }
 
 /// `web-build, 7f3a9c1e5b2d, from node:20, through podman, run 2`
-pub(super) fn container(container: &Container) -> String {
+pub(in crate::report) fn container(container: &Container) -> String {
     let mut what = vec![short_id(&container.id)];
     if let Some(name) = &container.name {
         what.insert(0, words::name(name));
@@ -97,7 +97,7 @@ fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
 }
 
 /// `4 critical, 2 medium`
-fn counts(report: &Report) -> Vec<Piece> {
+pub(in crate::report) fn counts(report: &Report) -> Vec<Piece> {
     let mut line: Vec<Piece> = Vec::new();
     let mut add = |ink, n: u64, what: &str| {
         if n > 0 {
