@@ -85,6 +85,8 @@ impl Recording {
             findings: findings.iter().map(|finding| finding.importance).collect(),
             report: report.map(|_| "report.json".to_owned()),
             reasons: vec![],
+            formats: vec![],
+            formats_failed: vec![],
         };
         self.log.finished(at(41.3), &finished).unwrap();
         fs::remove_dir(&self.live).unwrap();
