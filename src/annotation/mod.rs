@@ -12,8 +12,8 @@ mod log;
 mod tail;
 
 pub use changes::Changes;
-pub use entry::{Attached, Entry, FindingCounts, Finished, Gap};
+pub use entry::{Attached, Entry, FindingCounts, Finished, Gap, NamedJob};
 pub use key::Key;
 pub use line::{Line, Malformed};
 pub use log::Log;
-pub use tail::{LINE_MAX, Tail};
+pub use tail::{LINE_MAX, Tail, is_finished};

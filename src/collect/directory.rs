@@ -2,23 +2,39 @@
 //! symbolic link is followed below it.
 
 use super::CollectError;
+use crate::report::Time;
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2},
-    sys::stat::{Mode, mkdirat},
+    sys::stat::{Mode, fchmod, fstat, mkdirat},
     unistd::{Gid, UnlinkatFlags, fchown, unlinkat},
 };
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, statat};
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-/// Mode of directories: root and the configured group.
+/// Mode of directories: root, and where one is configured, a group.
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o750);
+/// Mode of those that a group may read: what is made in them is the group's too, which a
+/// collector without privileges could not see to.
+const GROUP_DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o2750);
 /// Mode of files.
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
+
+/// Something in a directory, itself and not what it may link to.
+pub(super) struct Entry {
+    /// Its name, or the bytes of one that is no text.
+    pub(super) name: Result<String, Vec<u8>>,
+    pub(super) kind: FileType,
+    /// Its length in bytes.
+    pub(super) len: u64,
+    /// When its content was changed for the last time.
+    pub(super) modified: Time,
+}
 
 /// An open directory.
 #[derive(Debug)]
@@ -45,34 +61,100 @@ impl Directory {
         name: &str,
         group: Option<&str>,
     ) -> Result<Option<Directory>, CollectError> {
+        let gid = group.map(group_id).transpose()?;
         let path = parent.join(name);
         let made = match mkdirat(AT_FDCWD, &path, DIRECTORY_MODE) {
             Err(Errno::ENOENT) => {
-                fs::create_dir_all(parent)
-                    .map_err(|error| CollectError::io(parent, "create", error))?;
+                make_parents(parent).map_err(|error| CollectError::io(parent, "create", error))?;
                 if let Some(directory) = Directory::open(parent)? {
-                    directory.give_to(group)?;
+                    directory.give_to(gid)?;
                 }
                 mkdirat(AT_FDCWD, &path, DIRECTORY_MODE)
             }
             made => made,
         };
         match made {
-            Ok(()) => {}
+            Ok(()) => open_parent(parent, gid)?,
             Err(Errno::EEXIST) => return Ok(None),
             Err(error) => return Err(CollectError::file(&path, "create", error)),
         }
         let directory = Directory::open(&path)?
             .ok_or_else(|| CollectError::file(&path, "open", Errno::ENOENT))?;
-        directory.give_to(group)?;
+        directory.give_to(gid)?;
         Ok(Some(directory))
     }
 
-    fn give_to(&self, group: Option<&str>) -> Result<(), CollectError> {
-        let Some(name) = group else { return Ok(()) };
-        let gid = group_id(name)?;
-        fchown(&self.fd, None, Some(gid))
-            .map_err(|error| CollectError::file(&self.path, "change the group of", error))
+    /// Sets who may read it, whatever the umask of who started us.
+    fn give_to(&self, gid: Option<Gid>) -> Result<(), CollectError> {
+        let failed = |what| move |error| CollectError::file(&self.path, what, error);
+        let mode = match gid {
+            Some(gid) => {
+                fchown(&self.fd, None, Some(gid)).map_err(failed("change the group of"))?;
+                GROUP_DIRECTORY_MODE
+            }
+            None => DIRECTORY_MODE,
+        };
+        fchmod(&self.fd, mode).map_err(failed("change the mode of"))
+    }
+
+    /// Locks it until it is closed; `false` when somebody else has it locked.
+    pub(super) fn try_lock(&self) -> Result<bool, CollectError> {
+        match flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(CollectError::io(&self.path, "lock", error.into())),
+        }
+    }
+
+    /// Opens the directory `name` in it; `None` when there is none.
+    pub(super) fn below(&self, name: &str) -> Result<Option<Directory>, CollectError> {
+        let path = self.path.join(name);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Directory { fd, path })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(CollectError::file(&path, "open", error)),
+        }
+    }
+
+    /// What it holds, in no order.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, CollectError> {
+        let failed = |error: rustix::io::Errno| CollectError::io(&self.path, "read", error.into());
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let stat = match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(rustix::io::Errno::NOENT) => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            entries.push(Entry {
+                // Names of ours are ASCII.
+                name: name.to_str().map(str::to_owned).map_err(|_| name.to_bytes().to_owned()),
+                kind: FileType::from_raw_mode(stat.st_mode),
+                len: u64::try_from(stat.st_size).unwrap_or(0),
+                modified: Time::from_unix_ns(
+                    i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+                ),
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Lets two names in it change places.
+    pub(super) fn exchange(&self, one: &str, other: &str) -> Result<(), CollectError> {
+        renameat2(&self.fd, one, &self.fd, other, RenameFlags::RENAME_EXCHANGE)
+            .map_err(|error| CollectError::file(&self.path.join(other), "rename", error))
+    }
+
+    /// Removes the empty directory `name`.
+    pub(super) fn remove_directory(&self, name: &str) -> Result<(), CollectError> {
+        unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir)
+            .map_err(|error| CollectError::file(&self.path.join(name), "remove", error))
     }
 
     /// Where it was opened.
@@ -136,9 +218,39 @@ impl Directory {
 
     fn file(&self, name: &str, flags: OFlag) -> Result<File, CollectError> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, name, flags, FILE_MODE)
-            .map_err(|error| CollectError::file(&self.path.join(name), "open", error))?;
+        let failed = |what| move |error| CollectError::file(&self.path.join(name), what, error);
+        let fd = openat(&self.fd, name, flags, FILE_MODE).map_err(failed("open"))?;
+        if flags.contains(OFlag::O_CREAT) {
+            // Whatever the umask of who started us.
+            match fchmod(&fd, FILE_MODE) {
+                // It was there before, and somebody has taken it over.
+                Ok(()) | Err(Errno::EPERM) => {}
+                Err(error) => return Err(failed("change the mode of")(error)),
+            }
+        }
         Ok(File::from(fd))
+    }
+}
+
+/// Makes a directory with those above it, which everybody may pass.
+fn make_parents(directory: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> =
+        directory.ancestors().skip(1).take_while(|above| !above.exists()).collect();
+    fs::create_dir_all(directory)?;
+    missing
+        .into_iter()
+        .try_for_each(|above| fs::set_permissions(above, fs::Permissions::from_mode(0o755)))
+}
+
+/// Lets the group into the directory of the directories, which may be older than the
+/// configuration that names it.
+fn open_parent(parent: &Path, gid: Option<Gid>) -> Result<(), CollectError> {
+    let Some(gid) = gid else { return Ok(()) };
+    match Directory::open(parent)? {
+        Some(directory) if fstat(&directory.fd).is_ok_and(|stat| stat.st_gid != gid.as_raw()) => {
+            directory.give_to(Some(gid))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn render(report: &Report, place: Option<&Place>) -> String {
 /// What an annotation says.
 fn message(group: &Group<'_>, report: &Report) -> String {
     let found: &Finding = group.finding;
-    let mut lines = vec![phrase::command(found), finding::happened(group, report)];
+    let mut lines = vec![phrase::command(found), finding::happened(group, report.started)];
     lines.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
     lines.extend(phrase::advice(found).into_iter().take(2));
     lines.join("\n")

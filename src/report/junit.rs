@@ -111,7 +111,7 @@ fn failed(report: &Report, found: &Finding) -> Case {
         format!("started by: {}", phrase::lineage(found).join(" → ")),
     ];
     lines.extend(phrase::places(found).iter().map(|place| format!("address: {place}")));
-    lines.push(finding::happened(&group, report));
+    lines.push(finding::happened(&group, report.started));
     lines.extend(finding::notes(found));
     let advice = phrase::advice(found);
     lines.extend(advice.iter().enumerate().map(|(i, line)| format!("{}. {line}", i + 1)));

@@ -144,7 +144,7 @@ fn one(group: &Group<'_>, report: &Report, alike: Option<&Finding>) -> String {
     );
     let mut item = |text: String| section.push_str(&format!("- {text}\n"));
     phrase::places(found).iter().for_each(|place| item(prose(place)));
-    item(prose(&finding::happened(group, report)));
+    item(prose(&finding::happened(group, report.started)));
     finding::notes(found).iter().for_each(|note| item(prose(note)));
     let lineage: Vec<String> = phrase::lineage(found).iter().map(|line| code(line)).collect();
     item(format!("Started by {}", lineage.join(" → ")));

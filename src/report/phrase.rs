@@ -109,7 +109,7 @@ pub(super) fn summary(report: &Report) -> String {
         Verdict::Incomplete => {
             "nothing suspicious was seen, but not everything was seen".to_owned()
         }
-        Verdict::Findings => plain(&summary::counts(report)),
+        Verdict::Findings => plain(&summary::counts_of(report)),
     }
 }
 

@@ -201,7 +201,7 @@ fn result(
     let mut text = vec![
         phrase::headline(found),
         phrase::command(found),
-        finding::happened(&group, report),
+        finding::happened(&group, report.started),
         format!("Started by {}", phrase::lineage(found).join(" → ")),
     ];
     text.extend(phrase::advice(found));

@@ -4,6 +4,7 @@ use super::StoreError;
 use crate::{
     annotation::{Attached, Entry, Line, Tail},
     collect::file::{ANNOTATIONS, REPORT},
+    report::Time,
 };
 use nix::{
     fcntl::{AT_FDCWD, OFlag, openat},
@@ -90,6 +91,12 @@ impl Run {
         }
     }
 
+    /// When the directory was made or last added to.
+    pub(super) fn made(&self) -> Option<Time> {
+        let modified = std::fs::metadata(&self.path).ok()?.modified().ok()?;
+        jiff::Timestamp::try_from(modified).ok().map(Time)
+    }
+
     /// The container's id and the number of the run: as recorded, else by the name.
     pub fn identity(&self) -> (String, u32) {
         if let Some((_, attached)) = self.attached() {
@@ -103,11 +110,4 @@ impl Run {
         let path = file.map_or_else(|| self.path.clone(), |file| self.path.join(file));
         StoreError::Io { path, source }
     }
-}
-
-/// Takes `id.<n>` apart.
-pub(super) fn split_number(name: &str) -> Option<(&str, u32)> {
-    let (id, number) = name.rsplit_once('.')?;
-    let parsed: u32 = number.parse().ok()?;
-    (!id.is_empty() && parsed > 0 && parsed.to_string() == number).then_some((id, parsed))
 }

@@ -31,6 +31,7 @@ impl Host {
                 ring_bytes: 0,
                 attach_ms: 0.0,
                 boot_to_unix_ns: 0,
+                boot_id: None,
             };
             host.log(directory, id).attached(Time::from_unix_ns(1), &attached).unwrap();
         }
@@ -110,6 +111,8 @@ fn the_log_and_the_live_directory_say_how_far_a_run_is() {
         reasons: vec![],
         formats: Vec::new(),
         formats_failed: Vec::new(),
+        job: None,
+        other_jobs: vec![],
     };
     host.log("c", "c").finished(Time::from_unix_ns(5), &finished).unwrap();
     let store = host.store();

@@ -39,9 +39,10 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Every finding: the most important first, then as they happened.
-pub(super) fn all(page: &mut Page, report: &Report) {
-    let groups = groups(&report.findings);
+/// Every finding of a run that began at `started`: the most important first, then as
+/// they happened; `omitted` more were not kept.
+pub(super) fn all(page: &mut Page, findings: &[Finding], omitted: u64, started: Time) {
+    let groups = groups(findings);
     if groups.len() > 1 {
         page.gap();
         for group in groups.iter().take(SHOWN) {
@@ -50,10 +51,10 @@ pub(super) fn all(page: &mut Page, report: &Report) {
     }
     for (i, group) in groups.iter().take(SHOWN).enumerate() {
         let alike = groups[..i].iter().find(|other| is_alike(other.finding, group.finding));
-        one(page, group, report, alike.map(|other| other.finding));
+        one(page, group, started, alike.map(|other| other.finding));
     }
     let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
-    let beyond = beyond.saturating_add(report.findings_omitted);
+    let beyond = beyond.saturating_add(omitted);
     if beyond > 0 {
         page.gap();
         let more = words::count(beyond, "more finding is", "more findings are");
@@ -142,7 +143,7 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     page.paragraph(0, &lead, &line);
 }
 
-fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Finding>) {
+fn one(page: &mut Page, group: &Group<'_>, started: Time, alike: Option<&Finding>) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
@@ -172,7 +173,7 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Findi
         let role = format!(" stands as {}", words::name(&shell.role));
         page.paragraph(3, &[], &[piece(ink(finding.importance), text), piece(Ink::Plain, role)]);
     }
-    page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, report))]);
+    page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, started))]);
     for note in notes(finding) {
         page.paragraph(3, &[], &[piece(Ink::Plain, note)]);
     }
@@ -310,15 +311,15 @@ pub(in crate::report) fn place(address: &Address, ink: Ink) -> Vec<Piece> {
 }
 
 /// When it happened, and what came of it.
-pub(in crate::report) fn happened(group: &Group<'_>, report: &Report) -> String {
+pub(in crate::report) fn happened(group: &Group<'_>, started: Time) -> String {
     let Finding { exec, outcome, .. } = group.finding;
-    let into = words::between(report.started, exec.time);
+    let into = words::between(started, exec.time);
     let mut text = match group.count {
         1 => format!("It ran {into} into the container's run"),
         n => format!(
             "It ran {}, first {into} and last {} into the container's run; the first time",
             words::count(n, "time", "times"),
-            words::between(report.started, group.last),
+            words::between(started, group.last),
         ),
     };
     text.push_str(&format!(
@@ -379,6 +380,7 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
             }
             "left_cgroup" => "The process had left the container's cgroup.".to_owned(),
             "path_truncated" => "The path of the file is longer than what was recorded.".to_owned(),
+            "entered" => "Its process was put into the container from outside.".to_owned(),
             // Said by the path, which is the interpreter's.
             "script" => return None,
             other => format!("Flag: {}.", words::name(other)),

@@ -3,6 +3,7 @@
 
 pub(super) mod command;
 pub(super) mod finding;
+pub(super) mod job;
 mod live;
 pub(super) mod page;
 pub(super) mod summary;
@@ -10,7 +11,8 @@ pub(super) mod tree;
 pub(super) mod words;
 
 use super::model::Report;
-pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
+pub use job::render_job;
+pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_job, live_start};
 use page::Page;
 pub use words::{between, minute, moment};
 
@@ -28,7 +30,7 @@ pub struct Layout {
 pub fn render(report: &Report, layout: Layout) -> String {
     let mut page = Page::new(layout);
     summary::head(&mut page, report);
-    finding::all(&mut page, report);
+    finding::all(&mut page, &report.findings, report.findings_omitted, report.started);
     finding::allowed(&mut page, report);
     tree::tree(&mut page, report);
     summary::executables(&mut page, report);

@@ -14,8 +14,7 @@ const EXECUTABLES: usize = 10;
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
     let derived = crate::report::verdict(&report.completeness, &report.findings);
-    let (word, text) = verdict(report, derived);
-    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
+    verdict(page, derived, counts_of(report));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
         let room = page.width().saturating_sub(13);
@@ -29,6 +28,14 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     if let Some(job) = &report.job {
         let id = words::name(&job.id);
         fact(page, "job", format!("{id} ({})", words::name(&job.source)));
+    } else if let lost @ 1.. = report.completeness.lost_environments {
+        let lost = words::count(lost, "environment", "environments");
+        fact(page, "job", format!("not known: {lost} that may name it could not be delivered"));
+    }
+    for job in &report.other_jobs {
+        let id = words::name(&job.id);
+        let text = format!("{id} ({}) has run execs in it too", words::name(&job.source));
+        fact(page, "", text);
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
@@ -80,10 +87,10 @@ pub(in crate::report) fn container(container: &Container) -> String {
     what.join(", ")
 }
 
-/// The verdict as a word and in words.
-fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
+/// The verdict as a word and in words; `counts` are those of the findings.
+pub(super) fn verdict(page: &mut Page, verdict: Verdict, counts: Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
-    match verdict {
+    let (word, text) = match verdict {
         Verdict::Clean => (
             piece(Ink::Good, "CLEAN"),
             plain("nothing suspicious was executed, and everything was seen"),
@@ -92,38 +99,44 @@ fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
             piece(Ink::Critical, "INCOMPLETE"),
             plain("nothing suspicious was seen, but not everything was seen"),
         ),
-        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts(report)),
-    }
+        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts),
+    };
+    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
+}
+
+/// `4 critical, 2 medium`, of a report
+pub(in crate::report) fn counts_of(report: &Report) -> Vec<Piece> {
+    let count = |importance: Importance| {
+        report.findings.iter().filter(|f| f.importance == importance).count() as u64
+    };
+    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
+    counts(critical, medium, report.findings_omitted)
 }
 
 /// `4 critical, 2 medium`
-pub(in crate::report) fn counts(report: &Report) -> Vec<Piece> {
+pub(in crate::report) fn counts(critical: u64, medium: u64, omitted: u64) -> Vec<Piece> {
     let mut line: Vec<Piece> = Vec::new();
-    let mut add = |ink, n: u64, what: &str| {
-        if n > 0 {
-            if !line.is_empty() {
-                line.push(piece(Ink::Plain, ", "));
-            }
-            line.push(piece(ink, format!("{} {what}", words::number(n))));
+    let kinds = [
+        (Ink::Critical, critical, "critical"),
+        (Ink::Medium, medium, "medium"),
+        (Ink::Plain, omitted, "more that were not kept"),
+    ];
+    for (ink, n, what) in kinds.into_iter().filter(|(_, n, _)| *n > 0) {
+        if !line.is_empty() {
+            line.push(piece(Ink::Plain, ", "));
         }
-    };
-    for (importance, ink) in
-        [(Importance::Critical, Ink::Critical), (Importance::Medium, Ink::Medium)]
-    {
-        let found = report.findings.iter().filter(|finding| finding.importance == importance);
-        add(ink, found.count() as u64, importance.as_str());
+        line.push(piece(ink, format!("{} {what}", words::number(n))));
     }
-    add(Ink::Plain, report.findings_omitted, "more that were not kept");
     line
 }
 
-fn fact(page: &mut Page, name: &str, text: String) {
+pub(super) fn fact(page: &mut Page, name: &str, text: String) {
     let lead = piece(Ink::Faint, format!("  {name:<10} "));
     page.paragraph(0, &[lead], &[piece(Ink::Plain, text)]);
 }
 
 /// The beginning of an engine's long hexadecimal id; another id whole.
-fn short_id(id: &str) -> String {
+pub(super) fn short_id(id: &str) -> String {
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = id.get(..12).filter(|_| long).unwrap_or(id);
     words::name(shown)
@@ -216,7 +229,7 @@ pub(super) fn cost(page: &mut Page, report: &Report) {
     page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
 }
 
-fn rule(page: &mut Page) {
+pub(super) fn rule(page: &mut Page) {
     page.gap();
     let rule = "─".repeat(page.width());
     page.line(0, &[piece(Ink::Faint, rule)]);
