@@ -10,7 +10,7 @@ use crate::{
     config::{Retention, Settings},
     escape,
     oci::{could_be_a_run, split_run},
-    report::Time,
+    report::{Time, format::Format},
 };
 use rustix::fs::FileType;
 
@@ -146,10 +146,13 @@ fn look(settings: &Settings, name: &str, directory: &Directory) -> Result<Found,
 }
 
 fn is_ours(entry: &Entry) -> bool {
+    let is_format =
+        |name: &str| Format::ALL.into_iter().any(|format| format.file_name() == Some(name));
     let named = |name: &String| {
         // What `Directory::put_new` leaves when it is killed.
         let staged = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
-        file::ALL.contains(&staged.unwrap_or(name))
+        let name = staged.unwrap_or(name);
+        file::ALL.contains(&name) || is_format(name)
     };
     entry.kind == FileType::RegularFile && entry.name.as_ref().is_ok_and(named)
 }
@@ -337,7 +340,7 @@ mod tests {
             (
                 "a",
                 Some(40),
-                &[file::EXECS, file::BUILD_NEXT, ".report.json.new", ".build.json.new"],
+                &[file::EXECS, file::BUILD_NEXT, ".report.json.new", "report.md", ".report.sarif.new"],
             ),
             ("a.2", Some(35), &[]),
             ("a.3", Some(2), &[]),

@@ -2,7 +2,7 @@
 
 use super::error::{ParseError, Problem};
 use super::settings::{Honour, OnError, Retention, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, KeepAge, KeepSize, Pool, RingSize};
+use super::value::{AbsolutePath, GroupName, KeepAge, KeepSize, Pool, ReportFormat, RingSize};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub(super) struct Written {
     runtime: Runtime,
     annotations: Annotations,
     keep: Keep,
+    report: Report,
     policy: PolicyFile,
 }
 
@@ -78,6 +79,12 @@ struct Keep {
     group: Option<GroupName>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Report {
+    formats: Vec<ReportFormat>,
+}
+
 impl Default for Written {
     fn default() -> Self {
         Written {
@@ -90,6 +97,7 @@ impl Default for Written {
             runtime: Runtime::default(),
             annotations: Annotations::default(),
             keep: Keep::default(),
+            report: Report::default(),
             policy: PolicyFile::default(),
         }
     }
@@ -163,6 +171,7 @@ impl Written {
             keep_execs: self.keep.execs,
             keep: Retention { age: self.keep.age.0, size: self.keep.size.0 },
             group: self.keep.group.map(|group| group.0),
+            formats: self.report.formats.into_iter().map(|format| format.0).collect(),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
             policy,
         }

@@ -1,13 +1,14 @@
 //! The report for a person at a terminal: the verdict first, then each finding
 //! with its address marked, then the proof.
 
-mod command;
-mod finding;
-mod job;
+pub(super) mod command;
+pub(super) mod finding;
+pub(super) mod job;
 mod live;
-mod page;
-mod summary;
-mod words;
+pub(super) mod page;
+pub(super) mod summary;
+pub(super) mod tree;
+pub(super) mod words;
 
 use super::model::Report;
 pub use job::render_job;
@@ -31,6 +32,7 @@ pub fn render(report: &Report, layout: Layout) -> String {
     summary::head(&mut page, report);
     finding::all(&mut page, &report.findings, report.findings_omitted, report.started);
     finding::allowed(&mut page, report);
+    tree::tree(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);
