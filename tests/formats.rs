@@ -48,7 +48,7 @@ fn fixture(name: &str) -> Report {
     json::parse(&bytes).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-fn context() -> Context {
+fn context() -> Context<'static> {
     let subject = format!("app.tar=sha256:{}", "0123456789abcdef".repeat(4));
     Context { subjects: vec![subject.parse().unwrap()], ..Context::default() }
 }

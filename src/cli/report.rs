@@ -12,6 +12,7 @@ use crate::{
     config::Settings,
     escape,
     report::{
+        baseline::{self, Paths},
         format::{self, Context as About, Format},
         in_toto::Subject,
         json,
@@ -40,6 +41,7 @@ Examples:
   buildwarden report 7f3a --format json --output report.json
   buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
   buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
+  buildwarden report web --baseline web.1
   buildwarden report 7f3a --fail-on critical > /dev/null
   buildwarden report --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --fail-on critical --timeout 5m
 
@@ -62,6 +64,10 @@ pub(super) struct Args {
     /// How it is written; may be given several times, each with its own --output
     #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
     format: Vec<Format>,
+    /// Mark in the text what this report of an earlier build does not have; `buildwarden diff`
+    /// shows it in other formats
+    #[arg(long, value_name = "ID|FILE", conflicts_with = "job")]
+    baseline: Option<String>,
     /// Write to this file (- is standard output); the first is that of the first --format,
     /// and so on
     #[arg(long, value_name = "FILE")]
@@ -88,10 +94,21 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let wanted = formats::pair(&args.format, &args.output, !args.subject.is_empty())?;
     let Some(what) = &args.what else { return job::run(&args, &wanted, config) };
     let report = read(what, config)?;
+    let baseline = match &args.baseline {
+        Some(_) if wanted.iter().any(|(format, _)| *format != Format::Text) => {
+            bail!("--baseline marks the text only: `buildwarden diff` compares in other formats")
+        }
+        Some(old) if old == "-" && what == "-" => {
+            bail!("standard input can be the report or the baseline, not both")
+        }
+        Some(old) => Some(baseline::compare(&read(old, config)?, &report, Paths::Alike)),
+        None => None,
+    };
     let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
     for (format, to) in wanted {
         let about = About {
             layout: layout(&args, to),
+            baseline: baseline.as_ref(),
             place: place.clone().flatten(),
             subjects: args.subject.clone(),
         };
@@ -126,7 +143,7 @@ fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// The report that the argument means.
-fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
+pub(super) fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
     if what == "-" {
         let mut bytes = Vec::new();
         io::stdin().read_to_end(&mut bytes).context("standard input")?;

@@ -5,7 +5,7 @@ use super::{
     account::{Account, Ending, account},
     attachment::Attachment,
     clock,
-    collector::{End, PID},
+    collector::{End, PID, spawn_exporter},
     directory::Directory,
     file,
     lock::{Held, Lock},
@@ -118,6 +118,7 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     };
     let probes = ProbeSet::open(&settings.bpffs)?;
     let cgroup = attachment.attached.container.cgroup_id;
+    let container = attachment.attached.container.clone();
     let slot = probes.as_ref().and_then(|probes| probes.slot_of(cgroup));
     let recording = probes.as_ref().zip(slot);
     let mut session = match Session::open(settings, attachment) {
@@ -130,6 +131,8 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
         // Written by a collector that could not release, or was killed before.
         return release(held, recording).map(|()| Ended::Nothing);
     }
+    // Where there never was a collector, nobody has started it.
+    let _ = spawn_exporter(settings, &container);
     let drain = recording.and_then(|(probes, slot)| {
         Drain::open(probes, slot)
             .inspect_err(|error| session.fail(format!("the ring could not be drained: {error}")))

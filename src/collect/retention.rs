@@ -340,7 +340,13 @@ mod tests {
             (
                 "a",
                 Some(40),
-                &[file::EXECS, file::BUILD_NEXT, ".report.json.new", "report.md", ".report.sarif.new"],
+                &[
+                    file::EXECS,
+                    file::BUILD_NEXT,
+                    ".report.json.new",
+                    "report.md",
+                    ".report.sarif.new",
+                ],
             ),
             ("a.2", Some(35), &[]),
             ("a.3", Some(2), &[]),

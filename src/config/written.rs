@@ -1,8 +1,10 @@
 //! The file as it is written: one type a table, every key optional.
 
 use super::error::{ParseError, Problem};
-use super::settings::{Honour, OnError, Retention, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, KeepAge, KeepSize, Pool, ReportFormat, RingSize};
+use super::settings::{Honour, OnError, Outputs, Retention, Runtimes, Settings, Syslog, When};
+use super::value::{
+    AbsolutePath, Endpoint, GroupName, KeepAge, KeepSize, Pool, ReportFormat, RingSize,
+};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ pub(super) struct Written {
     annotations: Annotations,
     keep: Keep,
     report: Report,
+    output: Output,
     policy: PolicyFile,
 }
 
@@ -85,6 +88,14 @@ struct Report {
     formats: Vec<ReportFormat>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Output {
+    journald: Option<AbsolutePath>,
+    syslog: Option<Syslog>,
+    otlp: Option<Endpoint>,
+}
+
 impl Default for Written {
     fn default() -> Self {
         Written {
@@ -98,6 +109,7 @@ impl Default for Written {
             annotations: Annotations::default(),
             keep: Keep::default(),
             report: Report::default(),
+            output: Output::default(),
             policy: PolicyFile::default(),
         }
     }
@@ -173,7 +185,13 @@ impl Written {
             group: self.keep.group.map(|group| group.0),
             formats: self.report.formats.into_iter().map(|format| format.0).collect(),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
+            outputs: Outputs {
+                journald: self.output.journald.map(|path| path.0),
+                syslog: self.output.syslog,
+                otlp: self.output.otlp.map(|endpoint| endpoint.0),
+            },
             policy,
+            source: None,
         }
     }
 }

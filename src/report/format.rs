@@ -1,6 +1,7 @@
 //! The formats that a report can be written in.
 
 use super::{
+    baseline::Difference,
     codequality, github, in_toto, json, junit, markdown,
     model::Report,
     ocsf,
@@ -110,21 +111,23 @@ impl Format {
 }
 
 /// What a renderer is told beside the report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Context<'a> {
     /// How text is laid out.
     pub layout: Layout,
+    /// The report compared with that of an earlier build: text marks what is new.
+    pub baseline: Option<&'a Difference>,
     /// The line that the container was started from; `None` when it is not known.
     pub place: Option<Place>,
     /// What an in-toto Statement is about.
     pub subjects: Vec<in_toto::Subject>,
 }
 
-impl Default for Context {
+impl Default for Context<'_> {
     /// Text of 80 columns without colours, and nothing else known.
     fn default() -> Self {
         let layout = Layout { width: 80, colour: false };
-        Context { layout, place: None, subjects: Vec::new() }
+        Context { layout, baseline: None, place: None, subjects: Vec::new() }
     }
 }
 
@@ -132,10 +135,14 @@ impl Default for Context {
 ///
 /// # Errors
 /// Where JSON cannot be written, which none of these types is a reason for.
-pub fn render(report: &Report, format: Format, context: &Context) -> serde_json::Result<String> {
+pub fn render(
+    report: &Report,
+    format: Format,
+    context: &Context<'_>,
+) -> serde_json::Result<String> {
     let place = context.place.as_ref();
     match format {
-        Format::Text => Ok(text::render(report, context.layout)),
+        Format::Text => Ok(text::render_since(report, context.baseline, context.layout)),
         Format::Json => json::pretty(report),
         Format::Markdown => Ok(markdown::render(report)),
         Format::Sarif => sarif::render(report, place),

@@ -1,6 +1,7 @@
 //! The exit report: a model, and one renderer a file over it. Pure: no clock, no
 //! file, no environment.
 
+pub mod baseline;
 mod bytes;
 mod codequality;
 mod fingerprint;

@@ -6,7 +6,7 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("escape", &[]),
     ("event", &[]),
     ("wire", &["event"]),
@@ -41,6 +41,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         ],
     ),
     ("store", &["annotation", "collect", "config", "escape", "execlog", "oci", "report"]),
+    ("export", &["annotation", "collect", "config", "escape", "report", "store"]),
     ("doctor", &["config", "escape", "host", "report", "trace"]),
     (
         "cli",
@@ -53,6 +54,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "escape",
             "event",
             "execlog",
+            "export",
             "host",
             "install",
             "oci",

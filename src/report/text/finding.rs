@@ -9,6 +9,7 @@ use crate::{
     event::base_name,
     report::{
         Bytes, Time,
+        baseline::Difference,
         model::{
             Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
             Tool,
@@ -40,18 +41,24 @@ impl<'a> Group<'a> {
 }
 
 /// Every finding of a run that began at `started`: the most important first, then as
-/// they happened; `omitted` more were not kept.
-pub(super) fn all(page: &mut Page, findings: &[Finding], omitted: u64, started: Time) {
+/// they happened; `omitted` more were not kept. What the baseline has not is marked.
+pub(super) fn all(
+    page: &mut Page,
+    findings: &[Finding],
+    omitted: u64,
+    started: Time,
+    baseline: Option<&Difference>,
+) {
     let groups = groups(findings);
     if groups.len() > 1 {
         page.gap();
         for group in groups.iter().take(SHOWN) {
-            overview(page, group);
+            overview(page, group, baseline);
         }
     }
     for (i, group) in groups.iter().take(SHOWN).enumerate() {
         let alike = groups[..i].iter().find(|other| is_alike(other.finding, group.finding));
-        one(page, group, started, alike.map(|other| other.finding));
+        one(page, group, started, alike.map(|other| other.finding), baseline);
     }
     let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     let beyond = beyond.saturating_add(omitted);
@@ -128,12 +135,13 @@ pub(in crate::report) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     groups
 }
 
-fn overview(page: &mut Page, group: &Group<'_>) {
+fn overview(page: &mut Page, group: &Group<'_>, baseline: Option<&Difference>) {
     let finding = group.finding;
     let mut lead = vec![piece(Ink::Plain, format!("{:>4}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = title(finding);
+    let mut line = new_mark(finding, baseline);
+    line.extend(title(finding));
     if group.count > 1 {
         line.push(piece(Ink::Plain, format!(" ×{}", words::number(group.count))));
     }
@@ -143,7 +151,13 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     page.paragraph(0, &lead, &line);
 }
 
-fn one(page: &mut Page, group: &Group<'_>, started: Time, alike: Option<&Finding>) {
+fn one(
+    page: &mut Page,
+    group: &Group<'_>,
+    started: Time,
+    alike: Option<&Finding>,
+    baseline: Option<&Difference>,
+) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
@@ -152,7 +166,8 @@ fn one(page: &mut Page, group: &Group<'_>, started: Time, alike: Option<&Finding
     let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = title(finding);
+    let mut line = new_mark(finding, baseline);
+    line.extend(title(finding));
     let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
     line.push(piece(Ink::Faint, format!(" · {}", words::name(title))));
     page.paragraph(0, &lead, &line);
@@ -243,6 +258,13 @@ pub(in crate::report) fn is_alike(first: &Finding, second: &Finding) -> bool {
             && first.advice.len() > SPECIFIC
 }
 
+/// `NEW`, where the baseline has nothing of the kind.
+fn new_mark(finding: &Finding, baseline: Option<&Difference>) -> Vec<Piece> {
+    let Finding { recipe, tool, addresses, .. } = finding;
+    let new = baseline.is_some_and(|baseline| baseline.is_new(recipe, tool, addresses));
+    if new { vec![piece(Ink::Mark, "NEW"), piece(Ink::Plain, " ")] } else { Vec::new() }
+}
+
 /// The headline of a finding.
 pub(in crate::report) fn title(finding: &Finding) -> Vec<Piece> {
     let Finding { tool, addresses, addresses_omitted, shells, importance, .. } = finding;
@@ -281,7 +303,7 @@ pub(in crate::report) fn headline(
     line
 }
 
-fn importance(importance: Importance) -> Vec<Piece> {
+pub(super) fn importance(importance: Importance) -> Vec<Piece> {
     match importance {
         Importance::Critical => vec![piece(Ink::Critical, "CRITICAL")],
         Importance::Medium => vec![piece(Ink::Medium, "MEDIUM"), piece(Ink::Plain, "  ")],
