@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 mod export;
 mod fail_on;
+mod formats;
 mod gc;
 mod hook;
 mod install;

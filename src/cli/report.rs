@@ -5,6 +5,7 @@ mod job;
 use super::{
     Exit,
     fail_on::FailOn,
+    formats,
     terminal::{self, Colour},
 };
 use crate::{
@@ -12,15 +13,15 @@ use crate::{
     escape,
     report::{
         baseline::{self, Paths},
+        format::{self, Context as About, Format},
+        in_toto::Subject,
         json,
         model::Report,
-        text::{self, Layout},
+        text::Layout,
     },
     store::{State, Store, StoreError},
 };
 use anyhow::{Context, bail};
-use clap::ValueEnum;
-use serde::Serialize;
 use std::{
     fs,
     io::{self, Read},
@@ -38,6 +39,8 @@ Examples:
   buildwarden report web.2
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
+  buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
+  buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
   buildwarden report web --baseline web.1
   buildwarden report 7f3a --fail-on critical > /dev/null
   buildwarden report --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --fail-on critical --timeout 5m
@@ -58,16 +61,24 @@ pub(super) struct Args {
     what: Option<String>,
     #[command(flatten)]
     of_job: job::OfJob,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// Mark what this report of an earlier build does not have; `buildwarden diff` shows it in
-    /// other formats
+    /// How it is written; may be given several times, each with its own --output
+    #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
+    format: Vec<Format>,
+    /// Mark in the text what this report of an earlier build does not have; `buildwarden diff`
+    /// shows it in other formats
     #[arg(long, value_name = "ID|FILE", conflicts_with = "job")]
     baseline: Option<String>,
-    /// Write to this file, not to standard output
+    /// Write to this file (- is standard output); the first is that of the first --format,
+    /// and so on
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Vec<PathBuf>,
+    /// With --format in-toto: an artifact that the Statement is about; may be given several times
+    #[arg(long, value_name = "NAME=sha256:DIGEST")]
+    subject: Vec<Subject>,
+    /// The Dockerfile that the container's step stands in: sarif, gitlab-codequality and github
+    /// point at its line
+    #[arg(long, value_name = "FILE")]
+    dockerfile: Option<PathBuf>,
     /// Exit with a code of its own when there is a finding of this importance or above
     #[arg(long, value_name = "IMPORTANCE")]
     fail_on: Option<FailOn>,
@@ -79,20 +90,12 @@ pub(super) struct Args {
     width: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person at a terminal
-    #[default]
-    Text,
-    /// As in report.json, for programs
-    Json,
-}
-
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
-    let Some(what) = &args.what else { return job::run(&args, config) };
+    let wanted = formats::pair(&args.format, &args.output, !args.subject.is_empty())?;
+    let Some(what) = &args.what else { return job::run(&args, &wanted, config) };
     let report = read(what, config)?;
     let baseline = match &args.baseline {
-        Some(_) if args.format != Format::Text => {
+        Some(_) if wanted.iter().any(|(format, _)| *format != Format::Text) => {
             bail!("--baseline marks the text only: `buildwarden diff` compares in other formats")
         }
         Some(old) if old == "-" && what == "-" => {
@@ -101,41 +104,42 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         Some(old) => Some(baseline::compare(&read(old, config)?, &report, Paths::Alike)),
         None => None,
     };
-    show(&args, &report, |report, layout| text::render_since(report, baseline.as_ref(), layout))?;
+    let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
+    for (format, to) in wanted {
+        let about = About {
+            layout: layout(&args, to),
+            baseline: baseline.as_ref(),
+            place: place.clone().flatten(),
+            subjects: args.subject.clone(),
+        };
+        let text = format::render(&report, format, &about)
+            .with_context(|| format!("report as {}", format.name()))?;
+        write(&text, to)?;
+    }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
 }
 
-/// Writes a report where it is wanted, and as it is.
-fn show<T: Serialize>(
-    args: &Args,
-    report: &T,
-    render: impl FnOnce(&T, Layout) -> String,
-) -> anyhow::Result<()> {
-    let text = match args.format {
-        Format::Json => json::pretty(report).context("report as JSON")?,
-        Format::Text => {
-            let colour = match (args.color, &args.output) {
-                (Colour::Auto, Some(_)) => false,
-                (colour, _) => colour.on_stdout(),
-            };
-            let width = match (args.width, &args.output) {
-                (Some(width), _) => width.into(),
-                (None, Some(_)) => terminal::WIDTH,
-                (None, None) => terminal::width(),
-            };
-            render(report, Layout { width, colour })
-        }
+/// Text is laid out for where it goes.
+fn layout(args: &Args, to: Option<&Path>) -> Layout {
+    let colour = match (args.color, to) {
+        (Colour::Auto, Some(_)) => false,
+        (colour, _) => colour.on_stdout(),
     };
-    match &args.output {
+    let width = match (args.width, to) {
+        (Some(width), _) => width.into(),
+        (None, Some(_)) => terminal::WIDTH,
+        (None, None) => terminal::width(),
+    };
+    Layout { width, colour }
+}
+
+fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
+    match to {
         Some(path) => {
-            fs::write(path, text)
-                .with_context(|| format!("{}: cannot write it", path.display()))?;
+            fs::write(path, text).with_context(|| format!("{}: cannot write it", path.display()))
         }
-        None => {
-            terminal::print(&text)?;
-        }
+        None => terminal::print(text).map(drop),
     }
-    Ok(())
 }
 
 /// The report that the argument means.

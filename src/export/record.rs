@@ -272,6 +272,8 @@ pub(super) mod tests {
             verdict: Verdict::Findings,
             findings: [Importance::Critical].into_iter().collect(),
             report: None,
+            formats: vec![],
+            formats_failed: vec![],
             reasons: vec![],
             job: None,
             other_jobs: vec![],

@@ -27,10 +27,17 @@ const ANCESTORS: usize = 12;
 const ADDRESSES: usize = 8;
 
 /// Findings of the same command line.
-struct Group<'a> {
-    finding: &'a Finding,
-    count: u64,
+pub(in crate::report) struct Group<'a> {
+    pub(in crate::report) finding: &'a Finding,
+    pub(in crate::report) count: u64,
     last: Time,
+}
+
+impl<'a> Group<'a> {
+    /// A finding by itself.
+    pub(in crate::report) fn of(finding: &'a Finding) -> Group<'a> {
+        Group { finding, count: 1, last: finding.exec.time }
+    }
 }
 
 /// Every finding of a run that began at `started`: the most important first, then as
@@ -81,7 +88,7 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
 }
 
 /// `ping → 10.0.0.53: the reason`
-pub(super) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
+pub(in crate::report) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
     let Allowed { tool, addresses, addresses_omitted, shells, reason, .. } = found;
     let mut line = headline(tool, addresses, *addresses_omitted, shells, Ink::Plain);
     line.push(piece(Ink::Plain, format!(": {}", words::name(reason))));
@@ -104,7 +111,7 @@ pub(super) fn brief(page: &mut Page, time: Piece, finding: &Finding) {
     );
 }
 
-fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+pub(in crate::report) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut index = HashMap::new();
     for finding in findings {
@@ -121,7 +128,7 @@ fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
                 group.count += 1;
                 group.last = finding.exec.time;
             }
-            None => groups.push(Group { finding, count: 1, last: finding.exec.time }),
+            None => groups.push(Group::of(finding)),
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.finding.importance));
@@ -244,7 +251,7 @@ fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
 }
 
 /// Whether what to do about the first, which is shown before, goes for the second too.
-fn is_alike(first: &Finding, second: &Finding) -> bool {
+pub(in crate::report) fn is_alike(first: &Finding, second: &Finding) -> bool {
     first.advice == second.advice
         || first.recipe == second.recipe
             && first.advice.len() == second.advice.len()
@@ -259,13 +266,13 @@ fn new_mark(finding: &Finding, baseline: Option<&Difference>) -> Vec<Piece> {
 }
 
 /// The headline of a finding.
-pub(super) fn title(finding: &Finding) -> Vec<Piece> {
+pub(in crate::report) fn title(finding: &Finding) -> Vec<Piece> {
     let Finding { tool, addresses, addresses_omitted, shells, importance, .. } = finding;
     headline(tool, addresses, *addresses_omitted, shells, ink(*importance))
 }
 
 /// `wget → 8.8.8.8, 1.1.1.1 and 3 more`; `nc starts /bin/sh`
-fn headline(
+pub(in crate::report) fn headline(
     tool: &Tool,
     addresses: &[Address],
     omitted: u64,
@@ -311,7 +318,7 @@ fn ink(importance: Importance) -> Ink {
 }
 
 /// `8.8.8.8, written 0x08080808, stands as URL host: globally routable`
-fn place(address: &Address, ink: Ink) -> Vec<Piece> {
+pub(in crate::report) fn place(address: &Address, ink: Ink) -> Vec<Piece> {
     let canonical = words::name(&address.address);
     let mut line = vec![piece(ink, canonical)];
     if address.text.as_bytes() != address.address.as_bytes() {
@@ -326,7 +333,7 @@ fn place(address: &Address, ink: Ink) -> Vec<Piece> {
 }
 
 /// When it happened, and what came of it.
-fn happened(group: &Group<'_>, started: Time) -> String {
+pub(in crate::report) fn happened(group: &Group<'_>, started: Time) -> String {
     let Finding { exec, outcome, .. } = group.finding;
     let into = words::between(started, exec.time);
     let mut text = match group.count {
@@ -358,7 +365,7 @@ fn happened(group: &Group<'_>, started: Time) -> String {
 }
 
 /// `succeeded (exit code 0)`
-fn ended(outcome: &Outcome) -> String {
+pub(in crate::report) fn ended(outcome: &Outcome) -> String {
     match (outcome.exit_code, outcome.signal) {
         (_, Some(signal)) => format!("was killed by signal {signal}"),
         (Some(0), None) => "succeeded (exit code 0)".to_owned(),
@@ -368,7 +375,7 @@ fn ended(outcome: &Outcome) -> String {
 }
 
 /// What is unusual about the file and the process.
-fn notes(finding: &Finding) -> Vec<String> {
+pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
     let Finding { exec, tool, .. } = finding;
     let mut notes = Vec::new();
     if exec.argv_omitted > 0 {
@@ -496,7 +503,7 @@ fn is_renamed(ancestor: &Ancestor) -> bool {
 }
 
 /// The command line; for an exec without arguments, the file.
-fn argv(exec: &Exec) -> Vec<&[u8]> {
+pub(in crate::report) fn argv(exec: &Exec) -> Vec<&[u8]> {
     match exec.argv.as_slice() {
         [] => vec![exec.path.as_bytes()],
         argv => argv.iter().map(|argument| argument.as_bytes()).collect(),
@@ -504,7 +511,7 @@ fn argv(exec: &Exec) -> Vec<&[u8]> {
 }
 
 /// Where the addresses and the shells stand in the command line.
-fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
+pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
     let addresses = addresses.iter().map(|found| (found.argument, found.span, &found.text));
     let shells = shells.iter().map(|found| (found.argument, found.span, &found.text));
     let mark = |(argument, span, text): (usize, Option<Span>, &Bytes)| {

@@ -2,13 +2,14 @@
 //! with its address marked, then the proof.
 
 mod baseline;
-mod command;
-mod finding;
-mod job;
+pub(super) mod command;
+pub(super) mod finding;
+pub(super) mod job;
 mod live;
-mod page;
-mod summary;
-mod words;
+pub(super) mod page;
+pub(super) mod summary;
+pub(super) mod tree;
+pub(super) mod words;
 
 use super::{
     Bytes,
@@ -48,6 +49,7 @@ pub fn render_since(report: &Report, baseline: Option<&Difference>, layout: Layo
     let Report { findings, findings_omitted, started, .. } = report;
     finding::all(&mut page, findings, *findings_omitted, *started, baseline);
     finding::allowed(&mut page, report);
+    tree::tree(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);
