@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test bench-detect fuzz install clean
+.PHONY: build demo test screenshots bench-detect fuzz install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -23,6 +23,12 @@ demo:
 test:
 	@integration/setup
 	@integration/test
+
+# The HTML report of each fixture in both themes and widths: target/screenshots/*.png
+screenshots:
+	@integration/setup
+	@integration/browser-tests screenshots
+	@echo target/screenshots/
 
 # What judging one exec costs; needs no root.
 bench-detect:

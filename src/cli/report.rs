@@ -9,7 +9,7 @@ use crate::{
     config::Settings,
     escape,
     report::{
-        json,
+        html, json,
         model::Report,
         text::{self, Layout},
     },
@@ -70,12 +70,15 @@ enum Format {
     Text,
     /// As in report.json, for programs
     Json,
+    /// One page for a browser, which loads nothing and runs no script
+    Html,
 }
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let report = read(&args.what, config)?;
     let text = match args.format {
         Format::Json => json::pretty(&report).context("report as JSON")?,
+        Format::Html => html::render(&report),
         Format::Text => {
             let colour = match (args.color, &args.output) {
                 (Colour::Auto, Some(_)) => false,

@@ -2,6 +2,7 @@
 //! file, no environment.
 
 mod bytes;
+pub mod html;
 pub mod json;
 pub mod model;
 pub mod text;

@@ -18,9 +18,9 @@ const CUT: &str = "…";
 
 /// A part of an argument to point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) argument: usize,
-    pub(super) range: Range<usize>,
+pub(in crate::report) struct Mark {
+    pub(in crate::report) argument: usize,
+    pub(in crate::report) range: Range<usize>,
 }
 
 /// How much of a command line is shown.
@@ -90,8 +90,27 @@ pub(super) fn write<A: AsRef<[u8]>>(page: &mut Page, indent: usize, argv: &[A], 
     }
 }
 
+/// A command line as one row of any length. What is long is cut down, with marks that
+/// say how much is left out.
+pub(in crate::report) fn pieces(argv: &[&[u8]], marks: &[Mark]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (i, word) in words_of(argv, marks).into_iter().enumerate() {
+        let space = (i > 0).then(|| text_cell(" ", Ink::Plain));
+        for cell in space.into_iter().chain(word) {
+            match pieces.last_mut() {
+                Some(last) if last.ink == cell.ink => last.text.push_str(&cell.text),
+                _ => pieces.push(piece(cell.ink, cell.text)),
+            }
+        }
+    }
+    pieces
+}
+
 /// A command line on one row, its end cut off where there is no room for it.
-pub(super) fn one_line<'a>(argv: impl IntoIterator<Item = &'a [u8]>, width: usize) -> String {
+pub(in crate::report) fn one_line<'a>(
+    argv: impl IntoIterator<Item = &'a [u8]>,
+    width: usize,
+) -> String {
     let mut out = String::new();
     let mut used = 0;
     for (i, argument) in argv.into_iter().enumerate() {

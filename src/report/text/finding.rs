@@ -22,19 +22,22 @@ use unicode_width::UnicodeWidthStr;
 const SHOWN: usize = 20;
 
 /// How many ancestors and addresses of one finding are shown.
-const ANCESTORS: usize = 12;
-const ADDRESSES: usize = 8;
+pub(in crate::report) const ANCESTORS: usize = 12;
+pub(in crate::report) const ADDRESSES: usize = 8;
 
 /// Findings of the same command line.
-struct Group<'a> {
-    finding: &'a Finding,
-    count: u64,
+pub(in crate::report) struct Group<'a> {
+    pub(in crate::report) finding: &'a Finding,
+    pub(in crate::report) count: u64,
+    /// Their numbers, as many as [`Group::count`].
+    pub(in crate::report) numbers: Vec<u64>,
     last: Time,
 }
 
-/// Every finding: the most important first, then as they happened.
-pub(super) fn all(page: &mut Page, report: &Report) {
-    let groups = groups(&report.findings);
+/// Every finding of a run that began at `started`: the most important first, then as
+/// they happened; `omitted` more were not kept.
+pub(super) fn all(page: &mut Page, findings: &[Finding], omitted: u64, started: Time) {
+    let groups = groups(findings);
     if groups.len() > 1 {
         page.gap();
         for group in groups.iter().take(SHOWN) {
@@ -43,10 +46,10 @@ pub(super) fn all(page: &mut Page, report: &Report) {
     }
     for (i, group) in groups.iter().take(SHOWN).enumerate() {
         let alike = groups[..i].iter().find(|other| is_alike(other.finding, group.finding));
-        one(page, group, report, alike.map(|other| other.finding));
+        one(page, group, started, alike.map(|other| other.finding));
     }
     let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
-    let beyond = beyond.saturating_add(report.findings_omitted);
+    let beyond = beyond.saturating_add(omitted);
     if beyond > 0 {
         page.gap();
         let more = words::count(beyond, "more finding is", "more findings are");
@@ -96,7 +99,7 @@ pub(super) fn brief(page: &mut Page, time: Piece, finding: &Finding) {
     );
 }
 
-fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+pub(in crate::report) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut index = HashMap::new();
     for finding in findings {
@@ -111,9 +114,15 @@ fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
         match groups.get_mut(at) {
             Some(group) => {
                 group.count += 1;
+                group.numbers.push(finding.n);
                 group.last = finding.exec.time;
             }
-            None => groups.push(Group { finding, count: 1, last: finding.exec.time }),
+            None => groups.push(Group {
+                finding,
+                count: 1,
+                numbers: vec![finding.n],
+                last: finding.exec.time,
+            }),
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.finding.importance));
@@ -135,7 +144,7 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     page.paragraph(0, &lead, &line);
 }
 
-fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Finding>) {
+fn one(page: &mut Page, group: &Group<'_>, started: Time, alike: Option<&Finding>) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
@@ -165,7 +174,7 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Findi
         let role = format!(" stands as {}", words::name(&shell.role));
         page.paragraph(3, &[], &[piece(ink(finding.importance), text), piece(Ink::Plain, role)]);
     }
-    page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, report))]);
+    page.paragraph(3, &[], &[piece(Ink::Plain, happened(group, started))]);
     for note in notes(finding) {
         page.paragraph(3, &[], &[piece(Ink::Plain, note)]);
     }
@@ -177,11 +186,21 @@ fn one(page: &mut Page, group: &Group<'_>, report: &Report, alike: Option<&Findi
 
 /// How the command line was read where an address or a shell stands.
 fn why(page: &mut Page, finding: &Finding) {
-    const MOST: usize = 12;
-    let lines = &finding.explanation;
+    let lines = reasons(finding);
     if lines.is_empty() {
         return;
     }
+    page.gap();
+    page.title(3, "Why");
+    for line in lines {
+        page.paragraph(5, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, line)]);
+    }
+}
+
+/// The lines of the explanation that are about an address or a shell, if any is.
+pub(in crate::report) fn reasons(finding: &Finding) -> Vec<String> {
+    const MOST: usize = 12;
+    let lines = &finding.explanation;
     let says_it = |line: &&String| {
         finding.addresses.iter().take(MOST).any(|found| line.contains(&found.address))
             || finding.shells.iter().take(MOST).any(|found| line.contains(&found.role))
@@ -191,17 +210,12 @@ fn why(page: &mut Page, finding: &Finding) {
         shown.retain(says_it);
     }
     shown.truncate(MOST);
-    page.gap();
-    page.title(3, "Why");
-    for line in &shown {
-        let text = piece(Ink::Plain, words::sentence(line));
-        page.paragraph(5, &[piece(Ink::Plain, "- ")], &[text]);
-    }
+    shown.into_iter().map(|line| words::sentence(line)).collect()
 }
 
 /// Pieces of advice that are about the finding itself; those after them are much the
 /// same for all findings of a recipe.
-const SPECIFIC: usize = 2;
+pub(in crate::report) const SPECIFIC: usize = 2;
 
 fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
     let advice = &finding.advice;
@@ -228,7 +242,7 @@ fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
 }
 
 /// Whether what to do about the first, which is shown before, goes for the second too.
-fn is_alike(first: &Finding, second: &Finding) -> bool {
+pub(in crate::report) fn is_alike(first: &Finding, second: &Finding) -> bool {
     first.advice == second.advice
         || first.recipe == second.recipe
             && first.advice.len() == second.advice.len()
@@ -236,13 +250,13 @@ fn is_alike(first: &Finding, second: &Finding) -> bool {
 }
 
 /// The headline of a finding.
-fn title(finding: &Finding) -> Vec<Piece> {
+pub(in crate::report) fn title(finding: &Finding) -> Vec<Piece> {
     let Finding { tool, addresses, addresses_omitted, shells, importance, .. } = finding;
     headline(tool, addresses, *addresses_omitted, shells, ink(*importance))
 }
 
 /// `wget → 8.8.8.8, 1.1.1.1 and 3 more`; `nc starts /bin/sh`
-fn headline(
+pub(in crate::report) fn headline(
     tool: &Tool,
     addresses: &[Address],
     omitted: u64,
@@ -288,7 +302,7 @@ fn ink(importance: Importance) -> Ink {
 }
 
 /// `8.8.8.8, written 0x08080808, stands as URL host: globally routable`
-fn place(address: &Address, ink: Ink) -> Vec<Piece> {
+pub(in crate::report) fn place(address: &Address, ink: Ink) -> Vec<Piece> {
     let canonical = words::name(&address.address);
     let mut line = vec![piece(ink, canonical)];
     if address.text.as_bytes() != address.address.as_bytes() {
@@ -303,15 +317,15 @@ fn place(address: &Address, ink: Ink) -> Vec<Piece> {
 }
 
 /// When it happened, and what came of it.
-fn happened(group: &Group<'_>, report: &Report) -> String {
+pub(in crate::report) fn happened(group: &Group<'_>, started: Time) -> String {
     let Finding { exec, outcome, .. } = group.finding;
-    let into = words::between(report.started, exec.time);
+    let into = words::between(started, exec.time);
     let mut text = match group.count {
         1 => format!("It ran {into} into the container's run"),
         n => format!(
             "It ran {}, first {into} and last {} into the container's run; the first time",
             words::count(n, "time", "times"),
-            words::between(report.started, group.last),
+            words::between(started, group.last),
         ),
     };
     text.push_str(&format!(
@@ -335,7 +349,7 @@ fn happened(group: &Group<'_>, report: &Report) -> String {
 }
 
 /// `succeeded (exit code 0)`
-fn ended(outcome: &Outcome) -> String {
+pub(in crate::report) fn ended(outcome: &Outcome) -> String {
     match (outcome.exit_code, outcome.signal) {
         (_, Some(signal)) => format!("was killed by signal {signal}"),
         (Some(0), None) => "succeeded (exit code 0)".to_owned(),
@@ -345,7 +359,7 @@ fn ended(outcome: &Outcome) -> String {
 }
 
 /// What is unusual about the file and the process.
-fn notes(finding: &Finding) -> Vec<String> {
+pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
     let Finding { exec, tool, .. } = finding;
     let mut notes = Vec::new();
     if exec.argv_omitted > 0 {
@@ -372,6 +386,7 @@ fn notes(finding: &Finding) -> Vec<String> {
             }
             "left_cgroup" => "The process had left the container's cgroup.".to_owned(),
             "path_truncated" => "The path of the file is longer than what was recorded.".to_owned(),
+            "entered" => "Its process was put into the container from outside.".to_owned(),
             // Said by the path, which is the interpreter's.
             "script" => return None,
             other => format!("Flag: {}.", words::name(other)),
@@ -384,13 +399,8 @@ fn notes(finding: &Finding) -> Vec<String> {
 fn tree(page: &mut Page, finding: &Finding) {
     page.title(3, "Started by");
     let Finding { ancestry, exec, .. } = finding;
-    let origin = match ancestry.last() {
-        Some(oldest) if oldest.sequence == Some(1) => None,
-        None if exec.sequence == 1 => None,
-        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
-    };
     let mut depth = 0;
-    if let Some(origin) = origin {
+    if let Some(origin) = origin(finding) {
         branch(page, depth, vec![piece(Ink::Faint, origin)]);
         depth += 1;
     }
@@ -424,6 +434,15 @@ fn tree(page: &mut Page, finding: &Finding) {
     branch(page, depth, vec![piece(ink(finding.importance), text)]);
 }
 
+/// What stands where the lineage does not go back to the entrypoint.
+pub(in crate::report) fn origin(finding: &Finding) -> Option<&'static str> {
+    match finding.ancestry.last() {
+        Some(oldest) if oldest.sequence == Some(1) => None,
+        None if finding.exec.sequence == 1 => None,
+        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
+    }
+}
+
 /// What marks the container's first exec.
 const ENTRYPOINT: &str = "   (entrypoint)";
 
@@ -445,8 +464,7 @@ fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {
 /// What an ancestor executed, and the file where the command line gives it another name.
 fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
     if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-        let text = format!("process {} (what it executed was not seen)", ancestor.pid);
-        return vec![piece(Ink::Faint, text)];
+        return vec![piece(Ink::Faint, unseen(ancestor))];
     }
     let argv = ancestor.argv.iter().map(|argument| argument.as_bytes());
     if ancestor.argv.is_empty() {
@@ -460,9 +478,14 @@ fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
     vec![piece(Ink::Plain, command::one_line(argv, room)), piece(Ink::Faint, file)]
 }
 
+/// What stands for a process that executed nothing that was seen.
+pub(in crate::report) fn unseen(ancestor: &Ancestor) -> String {
+    format!("process {} (what it executed was not seen)", ancestor.pid)
+}
+
 /// Whether `argv[0]` is not the name of the file. Shells and applets are called by
 /// many names on every system; to say so each time would help nobody.
-fn is_renamed(ancestor: &Ancestor) -> bool {
+pub(in crate::report) fn is_renamed(ancestor: &Ancestor) -> bool {
     const OF_MANY_NAMES: [&[u8]; 7] =
         [b"dash", b"bash", b"ash", b"busybox", b"toybox", b"coreutils", b"env"];
     let file = base_name(&ancestor.path);
@@ -472,7 +495,7 @@ fn is_renamed(ancestor: &Ancestor) -> bool {
 }
 
 /// The command line; for an exec without arguments, the file.
-fn argv(exec: &Exec) -> Vec<&[u8]> {
+pub(in crate::report) fn argv(exec: &Exec) -> Vec<&[u8]> {
     match exec.argv.as_slice() {
         [] => vec![exec.path.as_bytes()],
         argv => argv.iter().map(|argument| argument.as_bytes()).collect(),
@@ -480,7 +503,7 @@ fn argv(exec: &Exec) -> Vec<&[u8]> {
 }
 
 /// Where the addresses and the shells stand in the command line.
-fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
+pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
     let addresses = addresses.iter().map(|found| (found.argument, found.span, &found.text));
     let shells = shells.iter().map(|found| (found.argument, found.span, &found.text));
     let mark = |(argument, span, text): (usize, Option<Span>, &Bytes)| {

@@ -1,12 +1,12 @@
 //! The report for a person at a terminal: the verdict first, then each finding
 //! with its address marked, then the proof.
 
-mod command;
-mod finding;
+pub(super) mod command;
+pub(super) mod finding;
 mod live;
-mod page;
-mod summary;
-mod words;
+pub(super) mod page;
+pub(super) mod summary;
+pub(super) mod words;
 
 use super::model::Report;
 pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
@@ -27,7 +27,7 @@ pub struct Layout {
 pub fn render(report: &Report, layout: Layout) -> String {
     let mut page = Page::new(layout);
     summary::head(&mut page, report);
-    finding::all(&mut page, report);
+    finding::all(&mut page, &report.findings, report.findings_omitted, report.started);
     finding::allowed(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);

@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text is, which decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(in crate::report) enum Ink {
     Plain,
     Strong,
     Faint,
@@ -34,9 +34,9 @@ impl Ink {
 
 /// A piece of text that shows as it is: escaped before it comes here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) ink: Ink,
-    pub(super) text: String,
+pub(in crate::report) struct Piece {
+    pub(in crate::report) ink: Ink,
+    pub(in crate::report) text: String,
 }
 
 /// Text in an ink.

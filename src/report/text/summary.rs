@@ -5,7 +5,7 @@ use super::{
     page::{Ink, Page, Piece, piece},
     words,
 };
-use crate::report::model::{Container, Importance, Report, Verdict};
+use crate::report::model::{Completeness, Container, Cost, Events, Importance, Report, Verdict};
 
 /// How many executables are named.
 const EXECUTABLES: usize = 10;
@@ -42,18 +42,10 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     }
     let completeness = &report.completeness;
     if completeness.is_complete() {
-        let seen = match completeness.execs {
-            0 => "everything: nothing was executed".to_owned(),
-            1 => "everything: the entrypoint was the only exec".to_owned(),
-            n => format!("everything: all {} execs, from the entrypoint on", words::number(n)),
-        };
-        fact(page, "seen", seen);
+        fact(page, "seen", format!("everything: {}", all_seen(completeness)));
     } else {
         let lead = piece(Ink::Strong, format!("  {:<10} ", "seen"));
-        let text = match report.findings.is_empty() {
-            true => "NOT EVERYTHING: this run cannot be called clean",
-            false => "NOT EVERYTHING: there may be more than these findings",
-        };
+        let text = format!("NOT EVERYTHING: {}", not_seen(!report.findings.is_empty()));
         page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
         for shortcoming in completeness.shortcomings() {
             let text = words::sentence(&shortcoming);
@@ -62,8 +54,25 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     }
 }
 
+/// What was seen of a run of which everything was.
+pub(in crate::report) fn all_seen(completeness: &Completeness) -> String {
+    match completeness.execs {
+        0 => "nothing was executed".to_owned(),
+        1 => "the entrypoint was the only exec".to_owned(),
+        n => format!("all {} execs, from the entrypoint on", words::number(n)),
+    }
+}
+
+/// What it means that not everything was seen.
+pub(in crate::report) fn not_seen(has_findings: bool) -> &'static str {
+    match has_findings {
+        true => "there may be more than these findings",
+        false => "this run cannot be called clean",
+    }
+}
+
 /// `web-build, 7f3a9c1e5b2d, from node:20, through podman, run 2`
-pub(super) fn container(container: &Container) -> String {
+pub(in crate::report) fn container(container: &Container) -> String {
     let mut what = vec![short_id(&container.id)];
     if let Some(name) = &container.name {
         what.insert(0, words::name(name));
@@ -80,40 +89,45 @@ pub(super) fn container(container: &Container) -> String {
     what.join(", ")
 }
 
+/// What "clean" and "incomplete" mean.
+pub(in crate::report) const NOTHING: &str =
+    "nothing suspicious was executed, and everything was seen";
+pub(in crate::report) const NOT_EVERYTHING: &str =
+    "nothing suspicious was seen, but not everything was seen";
+
 /// The verdict as a word and in words.
 fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
     match verdict {
-        Verdict::Clean => (
-            piece(Ink::Good, "CLEAN"),
-            plain("nothing suspicious was executed, and everything was seen"),
-        ),
-        Verdict::Incomplete => (
-            piece(Ink::Critical, "INCOMPLETE"),
-            plain("nothing suspicious was seen, but not everything was seen"),
-        ),
-        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts(report)),
+        Verdict::Clean => (piece(Ink::Good, "CLEAN"), plain(NOTHING)),
+        Verdict::Incomplete => (piece(Ink::Critical, "INCOMPLETE"), plain(NOT_EVERYTHING)),
+        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts_of(report)),
     }
 }
 
-/// `4 critical, 2 medium`
-fn counts(report: &Report) -> Vec<Piece> {
-    let mut line: Vec<Piece> = Vec::new();
-    let mut add = |ink, n: u64, what: &str| {
-        if n > 0 {
-            if !line.is_empty() {
-                line.push(piece(Ink::Plain, ", "));
-            }
-            line.push(piece(ink, format!("{} {what}", words::number(n))));
-        }
+/// `4 critical, 2 medium`, of a report
+pub(in crate::report) fn counts_of(report: &Report) -> Vec<Piece> {
+    let count = |importance: Importance| {
+        report.findings.iter().filter(|f| f.importance == importance).count() as u64
     };
-    for (importance, ink) in
-        [(Importance::Critical, Ink::Critical), (Importance::Medium, Ink::Medium)]
-    {
-        let found = report.findings.iter().filter(|finding| finding.importance == importance);
-        add(ink, found.count() as u64, importance.as_str());
+    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
+    counts(critical, medium, report.findings_omitted)
+}
+
+/// `4 critical, 2 medium`
+pub(in crate::report) fn counts(critical: u64, medium: u64, omitted: u64) -> Vec<Piece> {
+    let mut line: Vec<Piece> = Vec::new();
+    let kinds = [
+        (Ink::Critical, critical, "critical"),
+        (Ink::Medium, medium, "medium"),
+        (Ink::Plain, omitted, "more that were not kept"),
+    ];
+    for (ink, n, what) in kinds.into_iter().filter(|(_, n, _)| *n > 0) {
+        if !line.is_empty() {
+            line.push(piece(Ink::Plain, ", "));
+        }
+        line.push(piece(ink, format!("{} {what}", words::number(n))));
     }
-    add(Ink::Plain, report.findings_omitted, "more that were not kept");
     line
 }
 
@@ -123,7 +137,7 @@ fn fact(page: &mut Page, name: &str, text: String) {
 }
 
 /// The beginning of an engine's long hexadecimal id; another id whole.
-fn short_id(id: &str) -> String {
+pub(in crate::report) fn short_id(id: &str) -> String {
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = id.get(..12).filter(|_| long).unwrap_or(id);
     words::name(shown)
@@ -160,8 +174,18 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
 pub(super) fn completeness(page: &mut Page, report: &Report) {
     let found = &report.completeness;
     rule(page);
+    page.title(0, if found.is_complete() { "Complete" } else { "Not complete" });
+    for text in proof(found) {
+        page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+    }
+    if let Some(events) = &report.events {
+        page.paragraph(2, &[], &[piece(Ink::Faint, event_file(events))]);
+    }
+}
+
+/// What shows that everything was seen, or the facts about what was not.
+pub(in crate::report) fn proof(found: &Completeness) -> Vec<String> {
     let text = if found.is_complete() {
-        page.title(0, "Complete");
         let counted = match found.execs {
             0 => String::new(),
             1 => "The kernel counted one exec, and it arrived. ".to_owned(),
@@ -172,7 +196,6 @@ pub(super) fn completeness(page: &mut Page, report: &Report) {
              unreadable, and the kernel programs were still attached at the end."
         )
     } else {
-        page.title(0, "Not complete");
         let no = |yes: bool| if yes { "" } else { " not" };
         format!(
             "Recording had{} begun before the first exec. {} arrived, the last one is number {}; \
@@ -186,34 +209,38 @@ pub(super) fn completeness(page: &mut Page, report: &Report) {
             no(found.programs_attached),
         )
     };
-    page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+    let mut proof = vec![text];
     if found.lost_exits > 0 {
         let ends = words::count(found.lost_exits, "process's end", "processes' ends");
-        let text = format!("{ends} could not be delivered: those outcomes are unknown.");
-        page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+        proof.push(format!("{ends} could not be delivered: those outcomes are unknown."));
     }
-    if let Some(events) = &report.events {
-        let text = format!(
-            "Event file: {} ({}), SHA-256 {}",
-            words::name(&events.file),
-            words::count(events.count, "event", "events"),
-            words::name(&events.sha256),
-        );
-        page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
-    }
+    proof
+}
+
+/// `Event file: execs.jsonl (25 events), SHA-256 709d…`
+pub(in crate::report) fn event_file(events: &Events) -> String {
+    format!(
+        "Event file: {} ({}), SHA-256 {}",
+        words::name(&events.file),
+        words::count(events.count, "event", "events"),
+        words::name(&events.sha256),
+    )
 }
 
 /// What it took.
 pub(super) fn cost(page: &mut Page, report: &Report) {
-    let cost = &report.cost;
-    let text = format!(
+    page.paragraph(2, &[], &[piece(Ink::Faint, price(&report.cost))]);
+}
+
+/// `Cost: 55 ms at the start, …`
+pub(in crate::report) fn price(cost: &Cost) -> String {
+    format!(
         "Cost: {} at the start, {} at the end, {} of CPU time, a ring of {}",
         words::duration(cost.attach_ms),
         words::duration(cost.finish_ms),
         words::duration(cost.collector_cpu_ms),
         words::size(cost.ring_bytes),
-    );
-    page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
+    )
 }
 
 fn rule(page: &mut Page) {
