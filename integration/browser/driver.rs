@@ -159,6 +159,10 @@ impl Browser {
             .collect();
         told("Network.requestWillBeSent")
             .filter(|message| !refused.contains(&&message["params"]["requestId"]))
+            // The browser's own pages, such as the one of a new tab.
+            .filter(|message| {
+                !message["params"]["documentURL"].as_str().unwrap().starts_with("chrome")
+            })
             .map(|message| message["params"]["request"]["url"].as_str().unwrap().to_owned())
             .collect()
     }

@@ -34,6 +34,7 @@ Examples:
   buildwarden report web.2
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
+  buildwarden report 7f3a --format html --output report.html
   buildwarden report 7f3a --fail-on critical > /dev/null
 
 Exit codes:
