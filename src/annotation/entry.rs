@@ -64,6 +64,13 @@ pub struct Finished {
     /// Why the account is not complete, a sentence each; empty when it is.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// The files with the report in other formats, beside it.
+    #[serde(default)]
+    pub formats: Vec<String>,
+    /// Those that could not be written, a sentence each; `buildwarden report` can make
+    /// them from the report.
+    #[serde(default)]
+    pub formats_failed: Vec<String>,
 }
 
 /// Findings by importance.

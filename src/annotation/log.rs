@@ -144,6 +144,8 @@ mod tests {
             findings: Default::default(),
             report: Some("report.json".into()),
             reasons: vec!["a\nb".into()],
+            formats: Vec::new(),
+            formats_failed: Vec::new(),
         };
         let mut file = tempfile::tempfile().unwrap();
         let mut log = Log::new(file.try_clone().unwrap(), "c1").unwrap();

@@ -6,6 +6,7 @@ mod collect;
 mod doctor;
 mod exit;
 mod fail_on;
+mod formats;
 mod gc;
 mod hook;
 mod list;

@@ -3,20 +3,22 @@
 use super::{
     Exit,
     fail_on::FailOn,
+    formats,
     terminal::{self, Colour},
 };
 use crate::{
     config::Settings,
     escape,
     report::{
-        html, json,
+        format::{self, Context as About, Format},
+        in_toto::Subject,
+        json,
         model::Report,
-        text::{self, Layout},
+        text::Layout,
     },
     store::{State, Store, StoreError},
 };
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use std::{
     fs,
     io::{self, Read},
@@ -35,6 +37,8 @@ Examples:
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
   buildwarden report 7f3a --format html --output report.html
+  buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
+  buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
   buildwarden report 7f3a --fail-on critical > /dev/null
 
 Exit codes:
@@ -47,12 +51,20 @@ pub(super) struct Args {
     /// or - for standard input
     #[arg(value_name = "ID|FILE")]
     what: String,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// Write to this file, not to standard output
+    /// How it is written; may be given several times, each with its own --output
+    #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
+    format: Vec<Format>,
+    /// Write to this file (- is standard output); the first is that of the first --format,
+    /// and so on
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Vec<PathBuf>,
+    /// With --format in-toto: an artifact that the Statement is about; may be given several times
+    #[arg(long, value_name = "NAME=sha256:DIGEST")]
+    subject: Vec<Subject>,
+    /// The Dockerfile that the container's step stands in: sarif, gitlab-codequality and github
+    /// point at its line
+    #[arg(long, value_name = "FILE")]
+    dockerfile: Option<PathBuf>,
     /// Exit with a code of its own when there is a finding of this importance or above
     #[arg(long, value_name = "IMPORTANCE")]
     fail_on: Option<FailOn>,
@@ -64,42 +76,30 @@ pub(super) struct Args {
     width: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person at a terminal
-    #[default]
-    Text,
-    /// As in report.json, for programs
-    Json,
-    /// One page for a browser, which loads nothing and runs no script
-    Html,
-}
-
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let wanted = formats::pair(&args.format, &args.output, !args.subject.is_empty())?;
     let report = read(&args.what, config)?;
-    let text = match args.format {
-        Format::Json => json::pretty(&report).context("report as JSON")?,
-        Format::Html => html::render(&report),
-        Format::Text => {
-            let colour = match (args.color, &args.output) {
+    let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
+    for (format, to) in wanted {
+        let layout = Layout {
+            colour: match (args.color, &to) {
                 (Colour::Auto, Some(_)) => false,
                 (colour, _) => colour.on_stdout(),
-            };
-            let width = match (args.width, &args.output) {
+            },
+            width: match (args.width, &to) {
                 (Some(width), _) => width.into(),
                 (None, Some(_)) => terminal::WIDTH,
                 (None, None) => terminal::width(),
-            };
-            text::render(&report, Layout { width, colour })
-        }
-    };
-    match &args.output {
-        Some(path) => {
-            fs::write(path, text)
-                .with_context(|| format!("{}: cannot write it", path.display()))?;
-        }
-        None => {
-            terminal::print(&text)?;
+            },
+        };
+        let place = place.clone().flatten();
+        let about = About { layout, place, subjects: args.subject.clone() };
+        let text = format::render(&report, format, &about)
+            .with_context(|| format!("report as {}", format.name()))?;
+        match to {
+            Some(path) => fs::write(path, text)
+                .with_context(|| format!("{}: cannot write it", path.display()))?,
+            None => drop(terminal::print(&text)?),
         }
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))

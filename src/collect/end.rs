@@ -10,12 +10,18 @@ use super::{
     file,
     lock::{Held, Lock},
     session::Session,
+    warn,
 };
 use crate::{
     annotation::Finished,
     config::Settings,
     oci::ContainerId,
-    report::{Time, json, model::Verdict},
+    report::{
+        Time,
+        format::{self, Context},
+        json,
+        model::{Report, Verdict},
+    },
     trace::{Drain, ProbeSet, SlotId},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +29,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     fs,
     os::fd::AsFd as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -189,12 +196,15 @@ fn report(
     let text =
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
     if session.directory.put_new(file::REPORT, text.as_bytes())? {
+        let (formats, formats_failed) = write_formats(settings, &session.directory, &report);
         let offset = session.attachment.attached.boot_to_unix_ns;
         let finished = Finished {
             verdict: report.verdict,
             findings: counts,
             report: Some(file::REPORT.to_owned()),
             reasons: report.completeness.shortcomings(),
+            formats,
+            formats_failed,
         };
         let time = Time::from_boot(clock::boot_ns(), offset);
         session.log.finished(time, &finished).map_err(|error| {
@@ -205,6 +215,36 @@ fn report(
         }
     }
     Ok(report.verdict)
+}
+
+/// Writes the report in the configured formats: the names of the files, and what failed.
+/// They can be made from it again at any time, so a failure costs nothing but that file,
+/// and not even a mistake of ours in a renderer costs more.
+fn write_formats(
+    settings: &Settings,
+    directory: &Directory,
+    report: &Report,
+) -> (Vec<String>, Vec<String>) {
+    let (mut written, mut failed) = (Vec::new(), Vec::new());
+    for format in &settings.formats {
+        let Some(name) = format.file_name() else { continue };
+        let render = || format::render(report, *format, &Context::default());
+        let text = match catch_unwind(AssertUnwindSafe(render)) {
+            Ok(text) => text.map_err(|error| error.to_string()),
+            Err(_) => Err("the renderer failed".to_owned()),
+        };
+        let put =
+            |text: String| directory.put_new(name, text.as_bytes()).map_err(|e| e.to_string());
+        match text.and_then(put) {
+            Ok(_) => written.push(name.to_owned()),
+            Err(error) => {
+                let error = format!("{name}: {error}");
+                warn(&error);
+                failed.push(error);
+            }
+        }
+    }
+    (written, failed)
 }
 
 /// Removes a run directory; the lock last, so that whoever waits for it sees that

@@ -3,6 +3,7 @@
 use super::error::{ConfigError, Problem};
 use super::written::Written;
 use crate::detect::Policy;
+use crate::report::format::Format;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
@@ -90,6 +91,8 @@ pub struct Settings {
     pub keep_execs: bool,
     /// The group that may read logs and reports; root's when there is none.
     pub group: Option<String>,
+    /// The formats that are written beside `report.json`.
+    pub formats: Vec<Format>,
     /// What the administrator allows and denies on top of the recipes.
     pub policy: Policy,
     /// Recipe files to apply besides the built-in ones.

@@ -1,5 +1,6 @@
 use super::settings::{Honour, OnError, Settings, When};
 use super::written::Written;
+use crate::report::format::Format;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,7 @@ fn the_documented_file_mentions_every_key() {
         "[runtime]",
         "[annotations]",
         "[keep]",
+        "[report]",
         "[policy]",
     ];
     for header in headers.into_iter().chain(["[[policy.allow]]", "[[policy.tool]]"]) {
@@ -101,6 +103,9 @@ fn a_value_is_taken() {
         s.honour.trace = false;
         s.honour.job = false;
     });
+    check("report.formats = ['markdown', 'gitlab-codequality']", |s| {
+        s.formats = vec![Format::Markdown, Format::GitlabCodequality];
+    });
     check("keep = { execs = false, group = 'ci' }", |s| {
         s.keep_execs = false;
         s.group = Some("ci".to_owned());
@@ -112,7 +117,7 @@ fn a_mistake_is_told_with_its_line() {
     let cases = [
         (
             "\n\n[rnig]\nsize = 1",
-            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `runtime`, `annotations`, `keep` or `policy`",
+            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `runtime`, `annotations`, `keep`, `report` or `policy`",
         ),
         (
             "[ring]\nsize = '1MiB'\npools = 3",
@@ -170,6 +175,18 @@ fn a_mistake_is_told_with_its_line() {
         (
             "directories.state = '/'",
             "line 1 (`directories.state = '/'`): the path is the root, expected a place of Buildwarden's own",
+        ),
+        (
+            "report.formats = ['text', 'markdwon']",
+            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
+        ),
+        (
+            "report.formats = ['json']",
+            "line 1 (`report.formats = ['json']`): report.json is written always; expected another format",
+        ),
+        (
+            "report.formats = ['in-toto']",
+            "line 1 (`report.formats = ['in-toto']`): an in-toto Statement needs subjects, which are not known yet when a container ends; `buildwarden report --format in-toto --subject …` writes one",
         ),
         (
             "keep.group = ''",

@@ -1,5 +1,6 @@
 //! Values that check themselves as they are read, so that an error knows its line.
 
+use crate::report::format::Format;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -87,6 +88,29 @@ impl fmt::Display for Bytes {
             bytes if bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
             bytes if bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
             bytes => write!(f, "{bytes}B"),
+        }
+    }
+}
+
+/// A format that is written beside `report.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "Format")]
+pub(super) struct ReportFormat(pub(super) Format);
+
+impl TryFrom<Format> for ReportFormat {
+    type Error = String;
+
+    fn try_from(format: Format) -> Result<Self, String> {
+        match format {
+            Format::Json => {
+                Err("report.json is written always; expected another format".to_owned())
+            }
+            Format::InToto => {
+                Err("an in-toto Statement needs subjects, which are not known yet when \
+                 a container ends; `buildwarden report --format in-toto --subject …` writes one"
+                    .to_owned())
+            }
+            format => Ok(ReportFormat(format)),
         }
     }
 }

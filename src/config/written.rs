@@ -2,7 +2,7 @@
 
 use super::error::{ParseError, Problem};
 use super::settings::{Honour, OnError, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, Pool, RingSize};
+use super::value::{AbsolutePath, GroupName, Pool, ReportFormat, RingSize};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub(super) struct Written {
     runtime: Runtime,
     annotations: Annotations,
     keep: Keep,
+    report: Report,
     policy: PolicyFile,
 }
 
@@ -76,6 +77,12 @@ struct Keep {
     group: Option<GroupName>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Report {
+    formats: Vec<ReportFormat>,
+}
+
 impl Default for Written {
     fn default() -> Self {
         Written {
@@ -88,6 +95,7 @@ impl Default for Written {
             runtime: Runtime::default(),
             annotations: Annotations::default(),
             keep: Keep::default(),
+            report: Report::default(),
             policy: PolicyFile::default(),
         }
     }
@@ -160,6 +168,7 @@ impl Written {
             redaction: self.redaction,
             keep_execs: self.keep.execs,
             group: self.keep.group.map(|group| group.0),
+            formats: self.report.formats.into_iter().map(|format| format.0).collect(),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
             policy,
         }

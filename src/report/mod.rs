@@ -2,11 +2,23 @@
 //! file, no environment.
 
 mod bytes;
+mod codequality;
+mod fingerprint;
+pub mod format;
+mod github;
 pub mod html;
+pub mod in_toto;
 pub mod json;
+mod junit;
+mod markdown;
 pub mod model;
+mod ocsf;
+mod phrase;
+pub mod place;
+mod sarif;
 pub mod text;
 mod time;
+mod tree;
 mod verdict;
 
 pub use bytes::Bytes;

@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("host", &[]),
     ("cgroup", &["host"]),
     ("oci", &["report"]),
-    ("config", &["detect", "escape"]),
+    ("config", &["detect", "escape", "report"]),
     ("runtime", &["config", "escape", "host", "oci"]),
     ("trace", &[]),
     (

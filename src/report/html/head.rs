@@ -3,7 +3,8 @@
 use super::{Run, finding};
 use crate::report::{
     model::{Build, Importance, Job, Report, Step, Verdict},
-    text::{command as line, finding as words_of, page::Piece, summary, words},
+    phrase,
+    text::{command as line, finding as words_of, summary, words},
 };
 use maud::{Markup, html};
 
@@ -67,24 +68,19 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
 
 /// What a window or a tab is called.
 pub(super) fn title(report: &Report) -> String {
-    let verdict = crate::report::verdict(&report.completeness, &report.findings);
+    let verdict = phrase::verdict(report);
     let name = summary::container(&report.container);
     match verdict {
-        Verdict::Findings => format!("{} – {name}", plain(&summary::counts_of(report))),
+        Verdict::Findings => format!("{} – {name}", phrase::summary(report)),
         verdict => format!("{} – {name}", word(verdict)),
     }
-}
-
-fn plain(pieces: &[Piece]) -> String {
-    pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 
 /// The verdict of a report.
 pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
     // What the facts say, not what the file says of itself: it may have been changed.
-    let verdict = crate::report::verdict(&report.completeness, &report.findings);
+    let verdict = phrase::verdict(report);
     let complete = report.completeness.is_complete();
-    let counts = plain(&summary::counts_of(report));
     let contradicted = (verdict != report.verdict).then(|| {
         format!(
             "Beware: the file says {}, which its own facts contradict: it was changed.",
@@ -104,9 +100,8 @@ pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
     };
     let lead = html! {
         @match verdict {
-            Verdict::Clean => p.lead { (sentence(summary::NOTHING)) },
-            Verdict::Incomplete => p.lead { (sentence(summary::NOT_EVERYTHING)) },
             Verdict::Findings => (finding::lead(run)),
+            _ => p.lead { (sentence(&phrase::summary(report))) },
         }
         @if let Some(text) = contradicted { p.beware { (text) } }
         @if complete {
@@ -118,8 +113,8 @@ pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
                     (summary::not_seen(!report.findings.is_empty())) "."
                 }
                 ul {
-                    @for shortcoming in report.completeness.shortcomings() {
-                        li { (words::sentence(&shortcoming)) }
+                    @for shortcoming in phrase::shortcomings(&report.completeness) {
+                        li { (shortcoming) }
                     }
                 }
                 @if verdict == Verdict::Incomplete {
@@ -131,7 +126,7 @@ pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
     let mood = Mood::of(verdict, report.importance());
     banner(
         mood,
-        &html! { (word(verdict)) @if !counts.is_empty() { " " span.count { (counts) } } },
+        &html! { (word(verdict)) @if verdict == Verdict::Findings { " " span.count { (phrase::summary(report)) } } },
         &lead,
         &facts,
     )
@@ -183,7 +178,7 @@ pub(super) fn most_important(run: &Run<'_>) -> Option<Markup> {
     Some(html! {
         "Something suspicious was executed"
         @if run.groups.len() > 1 { ", above all " } @else { ": " }
-        strong.headline { (plain(&words_of::title(found))) }
+        strong.headline { (phrase::headline(found)) }
         @if let Some(parent) = parent { ", started by " code { (parent) } }
         @match &found.outcome {
             Some(outcome) => { ". It " (words_of::ended(outcome)) ". " },

@@ -1,7 +1,7 @@
 //! What shows that everything was seen, and what the tracing cost.
 
 use super::page;
-use crate::report::{model::Report, text::summary};
+use crate::report::{model::Report, phrase, text::summary};
 use maud::{Markup, html};
 
 pub(super) fn section(report: &Report) -> Markup {
@@ -13,7 +13,7 @@ pub(super) fn section(report: &Report) -> Markup {
         &html! {
             @for text in summary::proof(found) { p { (text) } }
             @if !found.is_complete() {
-                ul { @for text in found.shortcomings() { li { (crate::report::text::words::sentence(&text)) } } }
+                ul { @for text in phrase::shortcomings(found) { li { (text) } } }
             }
             @if let Some(events) = &report.events { p.faint { (summary::event_file(events)) } }
             p.faint { (summary::price(&report.cost)) }

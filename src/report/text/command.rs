@@ -106,6 +106,11 @@ pub(in crate::report) fn pieces(argv: &[&[u8]], marks: &[Mark]) -> Vec<Piece> {
     pieces
 }
 
+/// The same as text alone.
+pub(in crate::report) fn line(argv: &[&[u8]], marks: &[Mark]) -> String {
+    pieces(argv, marks).into_iter().map(|piece| piece.text).collect()
+}
+
 /// A command line on one row, its end cut off where there is no room for it.
 pub(in crate::report) fn one_line<'a>(
     argv: impl IntoIterator<Item = &'a [u8]>,

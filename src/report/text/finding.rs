@@ -34,6 +34,13 @@ pub(in crate::report) struct Group<'a> {
     last: Time,
 }
 
+impl<'a> Group<'a> {
+    /// A finding by itself.
+    pub(in crate::report) fn of(finding: &'a Finding) -> Group<'a> {
+        Group { finding, count: 1, numbers: vec![finding.n], last: finding.exec.time }
+    }
+}
+
 /// Every finding of a run that began at `started`: the most important first, then as
 /// they happened; `omitted` more were not kept.
 pub(super) fn all(page: &mut Page, findings: &[Finding], omitted: u64, started: Time) {
@@ -76,7 +83,7 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
 }
 
 /// `ping → 10.0.0.53: the reason`
-pub(super) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
+pub(in crate::report) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
     let Allowed { tool, addresses, addresses_omitted, shells, reason, .. } = found;
     let mut line = headline(tool, addresses, *addresses_omitted, shells, Ink::Plain);
     line.push(piece(Ink::Plain, format!(": {}", words::name(reason))));
@@ -117,12 +124,7 @@ pub(in crate::report) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
                 group.numbers.push(finding.n);
                 group.last = finding.exec.time;
             }
-            None => groups.push(Group {
-                finding,
-                count: 1,
-                numbers: vec![finding.n],
-                last: finding.exec.time,
-            }),
+            None => groups.push(Group::of(finding)),
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.finding.importance));

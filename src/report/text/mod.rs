@@ -6,6 +6,7 @@ pub(super) mod finding;
 mod live;
 pub(super) mod page;
 pub(super) mod summary;
+pub(super) mod tree;
 pub(super) mod words;
 
 use super::model::Report;
@@ -29,6 +30,7 @@ pub fn render(report: &Report, layout: Layout) -> String {
     summary::head(&mut page, report);
     finding::all(&mut page, &report.findings, report.findings_omitted, report.started);
     finding::allowed(&mut page, report);
+    tree::tree(&mut page, report);
     summary::executables(&mut page, report);
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);

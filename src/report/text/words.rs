@@ -71,7 +71,7 @@ pub(in crate::report) fn sentence(text: &str) -> String {
 }
 
 /// The beginning of a text that is longer than `most` bytes, with how much is left out.
-fn clip(text: &str, most: usize) -> String {
+pub(in crate::report) fn clip(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
