@@ -118,10 +118,15 @@ struct {
 struct scratch {
 	struct bw_exit exit;
 	struct bw_exec exec;
-	__u8 tail[BW_PARENTS * sizeof(struct bw_process) + 2 * BW_PATH_MAX + BW_ARGV_INLINE];
+	union {
+		__u8 tail[BW_PARENTS * sizeof(struct bw_process) + 2 * BW_PATH_MAX +
+			  BW_ARGV_INLINE];
+		struct bw_environment environment;
+	};
 	__u8 path[BW_PATH_MAX + NAME_MAX + 1];
 	__u32 path_len;
 	__u32 count;
+	__u32 entered; /* bit i: the exec came into slot[i]'s container from outside */
 	__u32 slot[MAX_SCOPES];
 	__u32 container_pid[MAX_SCOPES];
 };
@@ -390,6 +395,61 @@ __noinline int read_parents(__u64 leader_address)
 	return BW_PARENTS;
 }
 
+static __always_inline bool is_in_namespace(struct pid *pid, __u32 inum)
+{
+	__u32 top = BPF_CORE_READ(pid, level);
+
+	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
+		struct upid number;
+
+		if (i > top)
+			break;
+		number = pid_at(pid, top - i);
+		if (BPF_CORE_READ(number.ns, ns.inum) == inum)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Keeps in the scratch which containers a process was put into from outside, as a
+ * runtime's `exec` does: its parent is not in the container's pid namespace. Nobody
+ * inside can have such a parent, and orphans stay in their namespace; but the
+ * container's first process has one too. Any other process's parent is in the same
+ * namespace, at the same level: for those this is one comparison.
+ */
+__noinline int find_entered(__u64 leader_address)
+{
+	struct task_struct *leader = (void *)leader_address;
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	struct pid *parent = BPF_CORE_READ(leader, real_parent, thread_pid);
+	struct scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return 0;
+	scratch->entered = 0;
+	/*
+	 * A parent that is reaped right now has no pid any more, and by then the process
+	 * has another one. Without any, nothing shows that it came from outside.
+	 */
+	if (!parent)
+		parent = BPF_CORE_READ(leader, real_parent, thread_pid);
+	if (!parent)
+		return 0;
+	if (BPF_CORE_READ(parent, level) >= BPF_CORE_READ(pid, level))
+		return 0;
+	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
+		__u32 slot = scratch->slot[i];
+		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
+		__u32 inum = counters ? counters->pid_namespace : 0;
+
+		if (inum && scratch->container_pid[i] != 1 && is_in_namespace(pid, inum) &&
+		    !is_in_namespace(parent, inum))
+			scratch->entered |= 1U << i;
+	}
+	return scratch->entered;
+}
+
 static __always_inline __u32 rank_of(struct name *name)
 {
 	__u32 *rank = bpf_map_lookup_elem(&names, name);
@@ -536,6 +596,54 @@ static __always_inline void free_spills(struct bw_exec *exec)
 	}
 }
 
+/*
+ * Sends the environment of an exec from outside to the containers it came into: CI
+ * systems tell the job there and nowhere else. Uses the tail that the exec's own record
+ * is put together in afterwards; each is whole before the other begins. Counted apart
+ * when lost: no exec is missing then.
+ */
+__noinline int emit_environment(__u64 leader_address, __u64 start, __u64 total)
+{
+	struct task_struct *leader = (void *)leader_address;
+	struct scratch *scratch = get_scratch();
+	struct bw_environment *environment;
+	__u64 length = total, size;
+	bool readable;
+
+	if (!scratch)
+		return 0;
+	environment = &scratch->environment;
+	if (length > BW_ENVIRONMENT_MAX)
+		length = BW_ENVIRONMENT_MAX;
+	barrier_var(length);
+	if (length > BW_ENVIRONMENT_MAX)
+		return 0;
+	readable = !bpf_probe_read_user(environment + 1, length, (void *)start);
+	environment->type = BW_ENVIRONMENT;
+	environment->size = sizeof(*environment) + length;
+	environment->process.start = BPF_CORE_READ(leader, start_boottime);
+	environment->process.pid = BPF_CORE_READ(leader, tgid);
+	environment->process.pad = 0;
+	environment->total = total;
+	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
+		__u32 slot = scratch->slot[i];
+		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
+		void *ring = bpf_map_lookup_elem(&rings, &slot);
+		long error = -1;
+
+		if (!counters || !(scratch->entered >> i & 1))
+			continue;
+		size = environment->size;
+		barrier_var(size);
+		if (ring && readable && has_room(ring, BW_CARRIER, size) &&
+		    size <= sizeof(*environment) + BW_ENVIRONMENT_MAX)
+			error = bpf_ringbuf_output(ring, environment, size, 0);
+		if (error)
+			__sync_fetch_and_add(&counters->lost_environments, 1);
+	}
+	return 0;
+}
+
 /* Numbers the record in the scratch and puts it into a slot's ring. */
 __noinline int emit_exec(__u64 index, __u64 rank, __u64 arg_start)
 {
@@ -561,6 +669,8 @@ __noinline int emit_exec(__u64 index, __u64 rank, __u64 arg_start)
 	if (!counters || !number)
 		return 0;
 	exec->container_pid = scratch->container_pid[index];
+	if (scratch->entered >> index & 1)
+		exec->flags |= BW_ENTERED;
 	*number += 1;
 	exec->number = *number;
 	__sync_fetch_and_add(&counters->execs, 1);
@@ -605,6 +715,12 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 
 	if (!scratch || !scratch->count)
 		return 0;
+	if (find_entered((__u64)BPF_CORE_READ(task, group_leader))) {
+		__u64 env_start = task->mm->env_start;
+
+		emit_environment((__u64)BPF_CORE_READ(task, group_leader), env_start,
+				 task->mm->env_end - env_start);
+	}
 	exec = &scratch->exec;
 	arg_start = task->mm->arg_start;
 	total = task->mm->arg_end - arg_start;

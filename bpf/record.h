@@ -19,7 +19,8 @@ enum bw_limits {
 	BW_SPILL_SIZE = 2097152,
 	BW_SPILLS = 4,
 	BW_SPILLS_PER_EXEC = 3, /* 6 MiB: the kernel's limit for any stack limit */
-	BW_NAME_LEN = 16,	/* as task_struct.comm: 15 bytes and a NUL */
+	BW_ENVIRONMENT_MAX = 24576,
+	BW_NAME_LEN = 16, /* as task_struct.comm: 15 bytes and a NUL */
 	BW_NO_SPILL = 255,
 };
 
@@ -33,6 +34,7 @@ enum bw_rank {
 enum bw_record_type {
 	BW_EXEC = 1,
 	BW_EXIT = 2,
+	BW_ENVIRONMENT = 3,
 };
 
 enum bw_flags {
@@ -44,6 +46,7 @@ enum bw_flags {
 	BW_LEFT_CGROUP = 1 << 5,
 	BW_PATH_TRUNCATED = 1 << 6,
 	BW_SCRIPT = 1 << 7,
+	BW_ENTERED = 1 << 8,
 };
 
 struct bw_process {
@@ -88,6 +91,17 @@ struct bw_exit {
 	__u32 pad;
 };
 
+/*
+ * The environment of an exec that came into the container from outside, right
+ * before its bw_exec. Behind it as many bytes of the environment as `size` says.
+ */
+struct bw_environment {
+	__u32 type;
+	__u32 size;
+	struct bw_process process;
+	__u64 total; /* bytes before anything was cut */
+};
+
 /* One scope: written by the kernel side where nothing else is said. */
 struct bw_slot {
 	__u32 state;
@@ -97,7 +111,8 @@ struct bw_slot {
 	__u64 lost_execs;
 	__u64 exits;
 	__u64 lost_exits;
-	__u64 truncated;
+	__u32 truncated;
+	__u32 lost_environments;
 	__u32 urgent; /* execs of a listed tool: drain at once */
 	__u32 owner;  /* whose scope it is, among several configurations; user space's */
 };

@@ -10,6 +10,7 @@ mod evidence;
 mod harness;
 mod hook_input;
 mod host;
+mod job;
 mod kernel;
 mod lifecycle;
 mod scope;

@@ -38,9 +38,11 @@ impl Flags {
     pub const PATH_TRUNCATED: Flags = Flags(1 << 6);
     /// An interpreter was executed for a script (`#!`) or by binfmt_misc.
     pub const SCRIPT: Flags = Flags(1 << 7);
+    /// The process was put into the container from outside, as `docker exec` does.
+    pub const ENTERED: Flags = Flags(1 << 8);
 
     /// Every flag with the name it has in reports.
-    pub const NAMES: [(Flags, &'static str); 8] = [
+    pub const NAMES: [(Flags, &'static str); 9] = [
         (Flags::TRUNCATED, "truncated"),
         (Flags::UNREADABLE, "unreadable"),
         (Flags::MEMFD, "memfd"),
@@ -49,6 +51,7 @@ impl Flags {
         (Flags::LEFT_CGROUP, "left_cgroup"),
         (Flags::PATH_TRUNCATED, "path_truncated"),
         (Flags::SCRIPT, "script"),
+        (Flags::ENTERED, "entered"),
     ];
 
     /// Whether every flag of `other` is set.
@@ -186,6 +189,43 @@ impl Exit {
     }
 }
 
+/// The environment of an exec that came into the container from outside. It comes right
+/// before that exec and holds secrets: nothing of it may be kept but ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Environment<'a> {
+    /// Who executed.
+    pub process: ProcessId,
+    /// Length in bytes before anything was cut.
+    pub total: u64,
+    /// `NAME=value` each, followed by NUL, as far as it was delivered.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Environment<'a> {
+    /// The variables that are text, in order. What is behind the last NUL was cut
+    /// somewhere in the middle, and is none.
+    pub fn variables(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone + use<'a> {
+        let whole = self.bytes.iter().rposition(|byte| *byte == 0).unwrap_or(0);
+        let entries = self.bytes[..whole].split(|byte| *byte == 0);
+        entries.filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='))
+    }
+
+    /// Whether it is longer than what was delivered.
+    pub fn is_cut(&self) -> bool {
+        self.total > self.bytes.len() as u64
+    }
+}
+
+impl std::fmt::Debug for Environment<'_> {
+    /// Without the variables.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment")
+            .field("process", &self.process)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Something could not be delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gap {
@@ -203,6 +243,8 @@ pub enum Event<'a> {
     Exec(Exec<'a>),
     /// A process that had executed something ended.
     Exit(Exit),
+    /// What an exec that came from outside brought with it.
+    Environment(Environment<'a>),
     /// Something could not be delivered.
     Gap(Gap),
 }

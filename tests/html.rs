@@ -3,24 +3,18 @@
 //!
 //! `BUILDWARDEN_UPDATE=1 cargo test` writes the snapshots anew; read the diff.
 
+mod pages;
 mod snapshot;
 
 use buildwarden::{
     escape,
     report::{
         html, json,
-        model::{BUCKETS_MAX, Executable, PROCESSES_MAX, Process, Report, Timeline},
+        model::{BUCKETS_MAX, Executable, JobReport, PROCESSES_MAX, Process, Report, Timeline},
     },
 };
-use std::{fs, path::Path, process::Command, time::Instant};
-
-const FIXTURES: [&str; 6] =
-    ["clean", "one-finding", "many", "incomplete", "findings-incomplete", "hostile"];
-
-fn fixture(name: &str) -> Report {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.json"));
-    json::parse(&fs::read(path).unwrap()).unwrap()
-}
+use pages::{FIXTURES, clean_job, fixture, hostile_job, job};
+use std::{fs, process::Command, time::Instant};
 
 /// The page without its style and the hash of it, a line for each block.
 fn readable(page: &str) -> String {
@@ -79,10 +73,17 @@ fn readable(page: &str) -> String {
     text.replace("</body>", "\n</body>")
 }
 
+/// Every page with its name.
+fn pages() -> Vec<(&'static str, String)> {
+    let mut pages = FIXTURES.map(|name| (name, html::render(&fixture(name)))).to_vec();
+    pages.push(("job", html::render_job(&job())));
+    pages.push(("job-clean", html::render_job(&clean_job())));
+    pages
+}
+
 #[test]
 fn pages_are_as_in_the_snapshots() {
-    for name in FIXTURES {
-        let page = html::render(&fixture(name));
+    for (name, page) in pages() {
         snapshot::check(&format!("report/{name}.html"), &readable(&page));
     }
 }
@@ -113,13 +114,15 @@ fn nothing_of_a_build_is_markup_or_hidden() {
     report.executables = vec![Executable { path: evil.into(), count: 1 }];
     report.completeness.reasons = vec![text()];
     report.job.as_mut().unwrap().id = text();
-    let page = html::render(&report);
-    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&quot;"), "it is shown");
-    for refused in ["<img", "<script", "onerror=alert(1)>", "</script", "href=\"http"] {
-        assert!(!page.contains(refused), "{refused}");
+    let evil_pages = [html::render(&report), html::render_job(&hostile_job(evil))];
+    for page in &evil_pages {
+        assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&quot;"), "it is shown");
+        for refused in ["<img", "<script", "onerror=alert(1)>", "</script", "href=\"http"] {
+            assert!(!page.contains(refused), "{refused}");
+        }
+        assert_eq!(page.matches("</style>").count(), 1);
     }
-    assert_eq!(page.matches("</style>").count(), 1);
-    for page in FIXTURES.map(|name| html::render(&fixture(name))).iter().chain([&page]) {
+    for page in pages().into_iter().map(|(_, page)| page).chain(evil_pages) {
         let hidden = page.chars().find(|c| *c != '\n' && escape::is_hidden(*c));
         assert_eq!(hidden, None);
     }
@@ -127,8 +130,7 @@ fn nothing_of_a_build_is_markup_or_hidden() {
 
 #[test]
 fn every_link_leads_somewhere_and_every_id_is_there_once() {
-    for name in FIXTURES {
-        let page = html::render(&fixture(name));
+    for (name, page) in pages() {
         let attributes = |name: &str| {
             let begin = format!(" {name}=\"");
             let parts = page.split(&begin).skip(1);
@@ -183,6 +185,20 @@ fn large() -> Report {
     report.completeness.execs = 100_000;
     report.completeness.last_sequence = 100_000;
     report
+}
+
+#[test]
+fn a_job_of_many_containers_stays_small() {
+    let mut containers = Vec::new();
+    for i in 0..300 {
+        containers.extend(job().containers.into_iter().map(|mut container| {
+            container.directory = format!("{}.{i}", container.directory);
+            container
+        }));
+    }
+    let page = html::render_job(&JobReport::new("j", containers, vec![]));
+    assert!(page.len() < 4 << 20, "{} bytes", page.len());
+    assert!(page.contains("and 1,700 more"), "what is left out is counted");
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! `list`, `watch`, `report`: the program as it is called, over runs that lie on disk.
 
+#[path = "records/job.rs"]
+mod job;
 mod snapshot;
 
 use buildwarden::{
-    annotation::{Attached, Finished, Gap, Log},
+    annotation::{Attached, Finished, Gap, Log, NamedJob},
     execlog,
     report::{
         Time, json,
-        model::{Container, Finding, Producer, Report, Verdict},
+        model::{Container, Finding, Job, Producer, Report, Verdict},
     },
 };
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -46,6 +48,11 @@ impl Host {
 
     /// A run whose recording began.
     fn begin(&self, directory: &str, container: Container) -> Recording {
+        self.begin_for(directory, container, None)
+    }
+
+    /// A run of a job whose recording began.
+    fn begin_for(&self, directory: &str, container: Container, job: Option<Job>) -> Recording {
         let path = self.root.path().join("state/containers").join(directory);
         fs::create_dir_all(&path).unwrap();
         let id = container.id.clone();
@@ -54,7 +61,7 @@ impl Host {
         let attached = Attached {
             tool: Producer::this(),
             container,
-            job: None,
+            job,
             stage: "createRuntime".into(),
             pid: 31702,
             ring_bytes: 1 << 20,
@@ -77,6 +84,17 @@ struct Recording {
 
 impl Recording {
     fn end(&mut self, verdict: Verdict, findings: &[Finding], report: Option<&Report>) {
+        self.end_of(verdict, findings, report, None);
+    }
+
+    /// Ends it as the run of a job that it was told meanwhile.
+    fn end_of(
+        &mut self,
+        verdict: Verdict,
+        findings: &[Finding],
+        report: Option<&Report>,
+        job: Option<Job>,
+    ) {
         if let Some(report) = report {
             fs::write(self.path.join("report.json"), json::pretty(report).unwrap()).unwrap();
         }
@@ -85,6 +103,8 @@ impl Recording {
             findings: findings.iter().map(|finding| finding.importance).collect(),
             report: report.map(|_| "report.json".to_owned()),
             reasons: vec![],
+            job,
+            other_jobs: vec![],
         };
         self.log.finished(at(41.3), &finished).unwrap();
         fs::remove_dir(&self.live).unwrap();
@@ -228,10 +248,15 @@ struct Watcher {
 impl Watcher {
     fn start(mut command: Command) -> Watcher {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().unwrap();
+        Watcher::new(child, stdout)
+    }
+
+    /// With the lines that the child writes there.
+    fn new(child: Child, output: impl Read + Send + 'static) -> Watcher {
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            for line in stdout.lines() {
+            for line in BufReader::new(output).lines() {
                 if sender.send(line.unwrap()).is_err() {
                     break;
                 }
@@ -305,6 +330,9 @@ fn watch_follows_a_container_to_its_end() {
             write_execs(&run.path.join("execs.jsonl"));
             seen += &watcher.until("echo");
         }
+        let job = Job { id: "acme/web/7".into(), source: "GitLab CI".into() };
+        run.log.job(at(0.5), 1, &NamedJob { job, exec: 4, taken: true }).unwrap();
+        seen += &watcher.until("acme/web/7");
         run.log.finding(finding.exec.time, finding).unwrap();
         seen += &watcher.until("http://8.8.8.8/payload");
         if kind == "findings" {

@@ -6,7 +6,7 @@ mod snapshot;
 
 use buildwarden::report::{
     json,
-    model::Report,
+    model::{JobReport, Report},
     text::{self, Layout},
 };
 use std::{fs, path::Path};
@@ -58,8 +58,10 @@ fn a_report_is_written_as_it_was_read() {
 #[test]
 fn the_schema_in_the_docs_is_that_of_the_types() {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let schema = settings.into_generator().into_root_schema_for::<Report>();
+    let schema = settings.clone().into_generator().into_root_schema_for::<Report>();
     snapshot::check("../../docs/report.schema.json", &json::pretty(&schema).unwrap());
+    let schema = settings.into_generator().into_root_schema_for::<JobReport>();
+    snapshot::check("../../docs/job-report.schema.json", &json::pretty(&schema).unwrap());
 }
 
 #[test]

@@ -1,14 +1,17 @@
-//! The pages that are looked at: each fixture as `buildwarden report` writes it.
+//! The pages that are looked at: each fixture as `buildwarden report` writes it, and jobs.
+
+#[path = "../../tests/pages/mod.rs"]
+mod made_of;
 
 use crate::driver::Look;
+use buildwarden::report::html;
+use made_of::FIXTURES;
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 use tempfile::TempDir;
-
-pub(crate) const FIXTURES: [&str; 6] =
-    ["clean", "one-finding", "many", "incomplete", "findings-incomplete", "hostile"];
 
 /// A desktop's and a telephone's window, light and dark.
 pub(crate) const LOOKS: [Look; 4] = [
@@ -24,18 +27,20 @@ pub(crate) struct Pages(TempDir);
 impl Pages {
     pub(crate) fn new() -> Pages {
         let pages = Pages(TempDir::with_prefix("bw-pages-").unwrap());
-        FIXTURES.iter().for_each(|name| pages.write(name));
+        for name in FIXTURES {
+            let report = root().join(format!("tests/fixtures/{name}.json"));
+            let done = Command::new(env!("CARGO_BIN_EXE_buildwarden"))
+                .args(["report", "--format", "html", "--output"])
+                .args([pages.path(name), report])
+                .output()
+                .unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+        let hostile = made_of::hostile_job("<b>\u{202e}\x1b[31m&quot;");
+        for (name, job) in [("job", made_of::job()), ("job-hostile", hostile)] {
+            fs::write(pages.path(name), html::render_job(&job)).unwrap();
+        }
         pages
-    }
-
-    fn write(&self, name: &str) {
-        let report = root().join(format!("tests/fixtures/{name}.json"));
-        let done = Command::new(env!("CARGO_BIN_EXE_buildwarden"))
-            .args(["report", "--format", "html", "--output"])
-            .args([self.path(name), report])
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -44,7 +49,8 @@ impl Pages {
 
     /// Every page with its name.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
-        FIXTURES.into_iter().map(|name| (name, self.path(name)))
+        let names = FIXTURES.into_iter().chain(["job", "job-hostile"]);
+        names.map(|name| (name, self.path(name)))
     }
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Entry {
     /// `dev.buildwarden.attached`
     Attached(Box<Attached>),
+    /// `dev.buildwarden.job.<n>`
+    Job(NamedJob),
     /// `dev.buildwarden.finding.<n>`: the finding as the report will have it, but
     /// without its outcome, which is known only at the end.
     Finding(Box<Finding>),
@@ -42,6 +44,19 @@ pub struct Attached {
     pub boot_to_unix_ns: i64,
 }
 
+/// The environment of an exec that came from outside (`docker exec`) named a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedJob {
+    /// The job.
+    #[serde(flatten)]
+    pub job: Job,
+    /// That exec's sequence number.
+    pub exec: u64,
+    /// Whether the container counts under it from now on. One that has a better job, or
+    /// an earlier one, keeps that.
+    pub taken: bool,
+}
+
 /// Something could not be delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
@@ -71,6 +86,12 @@ pub struct Finished {
     /// them from the report.
     #[serde(default)]
     pub formats_failed: Vec<String>,
+    /// The container's job as it turned out.
+    #[serde(default)]
+    pub job: Option<Job>,
+    /// Jobs that environments of execs named beside it.
+    #[serde(default)]
+    pub other_jobs: Vec<Job>,
 }
 
 /// Findings by importance.

@@ -11,6 +11,8 @@ const PREFIX: &str = "dev.buildwarden.";
 pub enum Key {
     /// `dev.buildwarden.attached`: recording began.
     Attached,
+    /// `dev.buildwarden.job.<n>`: an exec's environment named a job, from 1.
+    Job(u64),
     /// `dev.buildwarden.finding.<n>`: the finding with that number, from 1.
     Finding(u64),
     /// `dev.buildwarden.allowed.<n>`: a match that the policy allows, from 1.
@@ -27,6 +29,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Attached => write!(f, "{PREFIX}attached"),
+            Key::Job(n) => write!(f, "{PREFIX}job.{n}"),
             Key::Finding(n) => write!(f, "{PREFIX}finding.{n}"),
             Key::Allowed(n) => write!(f, "{PREFIX}allowed.{n}"),
             Key::Gap(n) => write!(f, "{PREFIX}gap.{n}"),
@@ -43,6 +46,7 @@ impl From<&str> for Key {
             Some("attached") => Key::Attached,
             Some("finished") => Key::Finished,
             Some(rest) => match rest.split_once('.') {
+                Some(("job", n)) => number(n).map_or_else(other, Key::Job),
                 Some(("finding", n)) => number(n).map_or_else(other, Key::Finding),
                 Some(("allowed", n)) => number(n).map_or_else(other, Key::Allowed),
                 Some(("gap", n)) => number(n).map_or_else(other, Key::Gap),
@@ -78,6 +82,7 @@ mod tests {
     fn keys_are_read_as_they_are_written() {
         let cases = [
             ("dev.buildwarden.attached", Key::Attached),
+            ("dev.buildwarden.job.1", Key::Job(1)),
             ("dev.buildwarden.finding.1", Key::Finding(1)),
             ("dev.buildwarden.allowed.2", Key::Allowed(2)),
             ("dev.buildwarden.gap.18446744073709551615", Key::Gap(u64::MAX)),

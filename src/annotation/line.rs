@@ -34,6 +34,7 @@ impl Line {
         let value = &self.value;
         Ok(match self.key {
             Key::Attached => Entry::Attached(Deserialize::deserialize(value)?),
+            Key::Job(_) => Entry::Job(Deserialize::deserialize(value)?),
             Key::Finding(_) => Entry::Finding(Deserialize::deserialize(value)?),
             Key::Allowed(_) => Entry::Allowed(Deserialize::deserialize(value)?),
             Key::Gap(_) => Entry::Gap(Deserialize::deserialize(value)?),

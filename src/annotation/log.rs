@@ -1,6 +1,6 @@
 //! Writing the annotation log.
 
-use super::{Attached, Finished, Gap, Key};
+use super::{Attached, Finished, Gap, Key, NamedJob};
 use crate::report::{
     Time, json,
     model::{Allowed, Finding},
@@ -52,6 +52,11 @@ impl Log {
     /// Recording began.
     pub fn attached(&mut self, time: Time, attached: &Attached) -> io::Result<()> {
         self.append(time, Key::Attached, attached)
+    }
+
+    /// The `n`th job that an exec's environment named.
+    pub fn job(&mut self, time: Time, n: u64, named: &NamedJob) -> io::Result<()> {
+        self.append(time, Key::Job(n), named)
     }
 
     /// A finding, as the report will have it; its outcome is left out.
@@ -123,7 +128,7 @@ mod tests {
     use super::*;
     use crate::{
         annotation::{Entry, Line, Tail},
-        report::model::Verdict,
+        report::model::{Job, Verdict},
     };
 
     fn read(file: &File) -> Vec<Line> {
@@ -146,7 +151,10 @@ mod tests {
             reasons: vec!["a\nb".into()],
             formats: Vec::new(),
             formats_failed: Vec::new(),
+            job: Some(Job { id: "j".into(), source: "s".into() }),
+            other_jobs: vec![],
         };
+        let named = NamedJob { job: finished.job.clone().unwrap(), exec: 4, taken: true };
         let mut file = tempfile::tempfile().unwrap();
         let mut log = Log::new(file.try_clone().unwrap(), "c1").unwrap();
         log.gap(time, 1, &gap).unwrap();
@@ -154,13 +162,16 @@ mod tests {
         let mut log = Log::new(file.try_clone().unwrap(), "c1").unwrap();
         log.finished(time, &finished).unwrap();
         log.gap(time, 2, &gap).unwrap();
+        log.job(time, 1, &named).unwrap();
 
         let lines = read(&file);
         let keys: Vec<_> = lines.iter().map(|line| line.key.to_string()).collect();
-        let want = ["dev.buildwarden.gap.1", "dev.buildwarden.finished", "dev.buildwarden.gap.2"];
+        let want =
+            ["gap.1", "finished", "gap.2", "job.1"].map(|key| format!("dev.buildwarden.{key}"));
         assert_eq!(keys, want);
         assert_eq!(lines[0].entry().unwrap(), Entry::Gap(gap));
         assert_eq!(lines[1].entry().unwrap(), Entry::Finished(finished));
+        assert_eq!(lines[3].entry().unwrap(), Entry::Job(named));
         assert_eq!((lines[1].time, lines[1].container.as_str()), (time, "c1"));
     }
 }

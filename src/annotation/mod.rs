@@ -12,7 +12,7 @@ mod log;
 mod tail;
 
 pub use changes::Changes;
-pub use entry::{Attached, Entry, FindingCounts, Finished, Gap};
+pub use entry::{Attached, Entry, FindingCounts, Finished, Gap, NamedJob};
 pub use key::Key;
 pub use line::{Line, Malformed};
 pub use log::Log;

@@ -3,7 +3,7 @@
 use super::{Exit, terminal};
 use crate::{
     config::Settings,
-    escape,
+    escape, oci,
     report::{Time, json, model::Verdict, text},
     store::{State, Store, Summary},
 };
@@ -19,8 +19,12 @@ use unicode_width::UnicodeWidthStr;
 #[command(after_help = "\
 Examples:
   buildwarden list
+  buildwarden list --job acme/web/4711
   buildwarden list --json | jq -r '.[] | select(.verdict == \"findings\") | .directory'")]
 pub(super) struct Args {
+    /// Only the containers of the job with exactly this id
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
     /// Write an array in JSON
     #[arg(long)]
     json: bool,
@@ -28,11 +32,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let store = Store::of(&Settings::load(config)?);
+    let job = args.job.as_deref().map(oci::job_id);
     let mut summaries = Vec::new();
     let mut exit = Exit::Success;
     for run in store.runs()? {
         match store.summary(&run) {
-            Ok(summary) => summaries.push(summary),
+            Ok(summary) if job.as_ref().is_none_or(|job| is_of(&summary, job)) => {
+                summaries.push(summary);
+            }
+            Ok(_) => {}
             // One that cannot be read, or was removed meanwhile, must not hide the others.
             Err(error) => {
                 terminal::say(&error.to_string());
@@ -43,6 +51,8 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     summaries.sort_by_key(|summary| std::cmp::Reverse(summary.started));
     let text = if args.json {
         json::pretty(&summaries).context("list as JSON")?
+    } else if let (Some(job), []) = (&job, &summaries[..]) {
+        format!("no container of job {} is on record here\n", escape::visible(job.as_bytes()))
     } else if summaries.is_empty() {
         "no container is on record here\n".to_owned()
     } else {
@@ -50,6 +60,11 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     };
     terminal::print(&text)?;
     Ok(exit)
+}
+
+/// Whether a run counts under a job, or has run execs of it.
+fn is_of(summary: &Summary, job: &str) -> bool {
+    summary.job.iter().chain(&summary.other_jobs).any(|own| own.id == job)
 }
 
 fn now() -> Time {
@@ -136,7 +151,7 @@ fn verdict(summary: &Summary) -> String {
 
 /// A long hexadecimal id by its beginning, which is enough for the other verbs; the
 /// number of a run stays.
-fn short(directory: &str) -> String {
+pub(super) fn short(directory: &str) -> String {
     let (id, run) = directory.split_once('.').unwrap_or((directory, ""));
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     match (id.get(..12).filter(|_| long), run) {
@@ -170,6 +185,7 @@ mod tests {
                 ..Container::default()
             },
             job: Some(Job { id: "4711".to_owned(), source: "annotation".to_owned() }),
+            other_jobs: Vec::new(),
         };
         let long = "7f3a".repeat(16);
         let summaries = [

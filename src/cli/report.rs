@@ -1,5 +1,7 @@
 //! `buildwarden report`: one exit report.
 
+mod job;
+
 use super::{
     Exit,
     fail_on::FailOn,
@@ -25,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Show the exit report of a container
+/// Show the exit report of a container, or of all containers of a job
 ///
 /// The verdict comes first, then each finding with its command line, who started it and what to
 /// do, then the proof that nothing was missed.
@@ -40,17 +42,24 @@ Examples:
   buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
   buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
   buildwarden report 7f3a --fail-on critical > /dev/null
+  buildwarden report --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --fail-on critical --timeout 5m
+
+With --job and --fail-on, it waits until the containers of the job that run have ended; a job
+without any fails.
 
 Exit codes:
    0  the report was shown; with --fail-on: no such finding, and everything was seen
    1  there is no such report, or it cannot be read or written
   10  --fail-on: there is a finding of that importance or above
-  11  --fail-on: no such finding, but not everything was seen")]
+  11  --fail-on: no such finding, but not everything was seen: also when there is no container of
+      the job, or one still runs at the end of --timeout")]
 pub(super) struct Args {
     /// A container's id or the beginning of one (its last run; ID.2 is its second), a report.json,
     /// or - for standard input
-    #[arg(value_name = "ID|FILE")]
-    what: String,
+    #[arg(value_name = "ID|FILE", required_unless_present = "job", conflicts_with = "job")]
+    what: Option<String>,
+    #[command(flatten)]
+    of_job: job::OfJob,
     /// How it is written; may be given several times, each with its own --output
     #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
     format: Vec<Format>,
@@ -78,31 +87,43 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let wanted = formats::pair(&args.format, &args.output, !args.subject.is_empty())?;
-    let report = read(&args.what, config)?;
+    let Some(what) = &args.what else { return job::run(&args, &wanted, config) };
+    let report = read(what, config)?;
     let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
     for (format, to) in wanted {
-        let layout = Layout {
-            colour: match (args.color, &to) {
-                (Colour::Auto, Some(_)) => false,
-                (colour, _) => colour.on_stdout(),
-            },
-            width: match (args.width, &to) {
-                (Some(width), _) => width.into(),
-                (None, Some(_)) => terminal::WIDTH,
-                (None, None) => terminal::width(),
-            },
+        let about = About {
+            layout: layout(&args, to),
+            place: place.clone().flatten(),
+            subjects: args.subject.clone(),
         };
-        let place = place.clone().flatten();
-        let about = About { layout, place, subjects: args.subject.clone() };
         let text = format::render(&report, format, &about)
             .with_context(|| format!("report as {}", format.name()))?;
-        match to {
-            Some(path) => fs::write(path, text)
-                .with_context(|| format!("{}: cannot write it", path.display()))?,
-            None => drop(terminal::print(&text)?),
-        }
+        write(&text, to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
+}
+
+/// Text is laid out for where it goes.
+fn layout(args: &Args, to: Option<&Path>) -> Layout {
+    let colour = match (args.color, to) {
+        (Colour::Auto, Some(_)) => false,
+        (colour, _) => colour.on_stdout(),
+    };
+    let width = match (args.width, to) {
+        (Some(width), _) => width.into(),
+        (None, Some(_)) => terminal::WIDTH,
+        (None, None) => terminal::width(),
+    };
+    Layout { width, colour }
+}
+
+fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
+    match to {
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("{}: cannot write it", path.display()))
+        }
+        None => terminal::print(text).map(drop),
+    }
 }
 
 /// The report that the argument means.

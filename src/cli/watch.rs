@@ -180,6 +180,9 @@ impl View {
                 self.started = Some(line.time);
                 text::live_start(line.time, &attached.container, attached.job.as_ref(), self.layout)
             }
+            Entry::Job(named) => {
+                text::live_job(self.since_start(line.time), &named.job, named.taken, self.layout)
+            }
             Entry::Finding(finding) => {
                 text::live_finding(self.since_start(finding.exec.time), &finding, self.layout)
             }

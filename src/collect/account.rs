@@ -16,8 +16,8 @@ use crate::{
     report::{
         self, Bytes, Time,
         model::{
-            Allowed, Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Outcome,
-            Producer, Report, SCHEMA_VERSION,
+            Allowed, Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Job,
+            Outcome, Producer, Report, SCHEMA_VERSION,
         },
     },
     trace::Counters,
@@ -31,6 +31,10 @@ pub(super) struct Ending {
     pub(super) counters: Option<Counters>,
     /// Whether the programs were attached to the end.
     pub(super) programs_attached: bool,
+    /// Jobs that environments of execs named beside the container's.
+    pub(super) other_jobs: Vec<Job>,
+    /// Environments that were cut before they named a job.
+    pub(super) cut_environments: u64,
     /// What went wrong on the way.
     pub(super) failures: Vec<String>,
     /// When the end was seen, nanoseconds since boot.
@@ -89,6 +93,7 @@ pub(super) fn account(
         truncated: events.truncated.max(counters.truncated),
         unreadable: events.unreadable,
         lost_exits: counters.lost_exits,
+        lost_environments: counters.lost_environments.saturating_add(ending.cut_environments),
         programs_attached: ending.programs_attached,
         reasons,
     };
@@ -101,6 +106,7 @@ pub(super) fn account(
         verdict: report::verdict(&completeness, &findings),
         container: attached.container.clone(),
         job: attached.job.clone(),
+        other_jobs: ending.other_jobs,
         started,
         finished,
         findings_omitted: events.flagged.saturating_sub(listed.min(session::FINDINGS_MAX)),

@@ -3,6 +3,7 @@
 use super::{CollectError, directory::Directory};
 use crate::annotation::Attached;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// The file in a container's run directory.
 const FILE: &str = "attachment.json";
@@ -49,4 +50,12 @@ impl Attachment {
     pub(super) fn remove(run: &Directory) -> Result<(), CollectError> {
         run.remove(FILE)
     }
+}
+
+/// What a container's run directory says of the run that is kept in `directory`; `None`
+/// when it says nothing, or is about another run.
+pub fn attachment_of(run: &Path, directory: &str) -> Option<Attached> {
+    let run = Directory::open(run).ok()??;
+    let attachment = Attachment::read(&run).ok()??;
+    (attachment.directory == directory).then_some(attachment.attached)
 }

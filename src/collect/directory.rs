@@ -5,18 +5,21 @@ use super::CollectError;
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2},
-    sys::stat::{Mode, mkdirat},
+    sys::stat::{Mode, fchmod, fstat, mkdirat},
     unistd::{Gid, UnlinkatFlags, fchown, unlinkat},
 };
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-/// Mode of directories: root and the configured group.
+/// Mode of directories: root, and where one is configured, a group.
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o750);
+/// Mode of those that a group may read: what is made in them is the group's too, which a
+/// collector without privileges could not see to.
+const GROUP_DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o2750);
 /// Mode of files.
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
 
@@ -45,34 +48,40 @@ impl Directory {
         name: &str,
         group: Option<&str>,
     ) -> Result<Option<Directory>, CollectError> {
+        let gid = group.map(group_id).transpose()?;
         let path = parent.join(name);
         let made = match mkdirat(AT_FDCWD, &path, DIRECTORY_MODE) {
             Err(Errno::ENOENT) => {
-                fs::create_dir_all(parent)
-                    .map_err(|error| CollectError::io(parent, "create", error))?;
+                make_parents(parent).map_err(|error| CollectError::io(parent, "create", error))?;
                 if let Some(directory) = Directory::open(parent)? {
-                    directory.give_to(group)?;
+                    directory.give_to(gid)?;
                 }
                 mkdirat(AT_FDCWD, &path, DIRECTORY_MODE)
             }
             made => made,
         };
         match made {
-            Ok(()) => {}
+            Ok(()) => open_parent(parent, gid)?,
             Err(Errno::EEXIST) => return Ok(None),
             Err(error) => return Err(CollectError::file(&path, "create", error)),
         }
         let directory = Directory::open(&path)?
             .ok_or_else(|| CollectError::file(&path, "open", Errno::ENOENT))?;
-        directory.give_to(group)?;
+        directory.give_to(gid)?;
         Ok(Some(directory))
     }
 
-    fn give_to(&self, group: Option<&str>) -> Result<(), CollectError> {
-        let Some(name) = group else { return Ok(()) };
-        let gid = group_id(name)?;
-        fchown(&self.fd, None, Some(gid))
-            .map_err(|error| CollectError::file(&self.path, "change the group of", error))
+    /// Sets who may read it, whatever the umask of who started us.
+    fn give_to(&self, gid: Option<Gid>) -> Result<(), CollectError> {
+        let failed = |what| move |error| CollectError::file(&self.path, what, error);
+        let mode = match gid {
+            Some(gid) => {
+                fchown(&self.fd, None, Some(gid)).map_err(failed("change the group of"))?;
+                GROUP_DIRECTORY_MODE
+            }
+            None => DIRECTORY_MODE,
+        };
+        fchmod(&self.fd, mode).map_err(failed("change the mode of"))
     }
 
     /// Where it was opened.
@@ -136,9 +145,39 @@ impl Directory {
 
     fn file(&self, name: &str, flags: OFlag) -> Result<File, CollectError> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, name, flags, FILE_MODE)
-            .map_err(|error| CollectError::file(&self.path.join(name), "open", error))?;
+        let failed = |what| move |error| CollectError::file(&self.path.join(name), what, error);
+        let fd = openat(&self.fd, name, flags, FILE_MODE).map_err(failed("open"))?;
+        if flags.contains(OFlag::O_CREAT) {
+            // Whatever the umask of who started us.
+            match fchmod(&fd, FILE_MODE) {
+                // It was there before, and somebody has taken it over.
+                Ok(()) | Err(Errno::EPERM) => {}
+                Err(error) => return Err(failed("change the mode of")(error)),
+            }
+        }
         Ok(File::from(fd))
+    }
+}
+
+/// Makes a directory with those above it, which everybody may pass.
+fn make_parents(directory: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> =
+        directory.ancestors().skip(1).take_while(|above| !above.exists()).collect();
+    fs::create_dir_all(directory)?;
+    missing
+        .into_iter()
+        .try_for_each(|above| fs::set_permissions(above, fs::Permissions::from_mode(0o755)))
+}
+
+/// Lets the group into the directory of the directories, which may be older than the
+/// configuration that names it.
+fn open_parent(parent: &Path, gid: Option<Gid>) -> Result<(), CollectError> {
+    let Some(gid) = gid else { return Ok(()) };
+    match Directory::open(parent)? {
+        Some(directory) if fstat(&directory.fd).is_ok_and(|stat| stat.st_gid != gid.as_raw()) => {
+            directory.give_to(Some(gid))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -187,6 +187,8 @@ fn report(
     let ending = Ending {
         counters: drain.map(Drain::counters),
         programs_attached: drain.is_some_and(Drain::programs_attached),
+        cut_environments: session.cut_environments,
+        other_jobs: std::mem::take(&mut session.other_jobs),
         failures: std::mem::take(&mut session.failures),
         at,
         keep_events: settings.keep_execs,
@@ -205,6 +207,8 @@ fn report(
             reasons: report.completeness.shortcomings(),
             formats,
             formats_failed,
+            job: report.job.clone(),
+            other_jobs: report.other_jobs.clone(),
         };
         let time = Time::from_boot(clock::boot_ns(), offset);
         session.log.finished(time, &finished).map_err(|error| {

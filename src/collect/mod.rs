@@ -24,6 +24,7 @@ mod step;
 mod sweep;
 
 pub use attach::{Attached, Stage, Target, attach};
+pub use attachment::attachment_of;
 pub use collector::{collect, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;

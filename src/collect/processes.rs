@@ -61,6 +61,11 @@ impl Processes {
         lineage
     }
 
+    /// Whether the process has executed something before.
+    pub(super) fn knows(&self, process: ProcessId) -> bool {
+        self.images.contains_key(&process)
+    }
+
     /// The ancestors up to the first whose own ancestors are known. Where none is
     /// known, all are outside of the container.
     pub(super) fn new_parents<'a>(&self, parents: &'a Parents) -> &'a [ProcessId] {

@@ -5,21 +5,21 @@ use super::{
     evidence, file, processes::Processes, step,
 };
 use crate::{
-    annotation::{Entry, Gap, Line, Log, Tail},
+    annotation::{Entry, Gap, Line, Log, NamedJob, Tail},
     config::Settings,
     detect::Detector,
-    event::{self, Event, Exec, Flags, ProcessId},
+    event::{self, Environment, Event, Exec, Flags, ProcessId},
     execlog, oci,
     redact::Redactor,
     report::{
         Time,
-        model::{self, Ancestor, Importance},
+        model::{self, Ancestor, Importance, Job},
     },
     trace::{Counters, Drain, Position},
     wire,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     fs::File,
     io::Write as _,
 };
@@ -32,6 +32,10 @@ pub(super) const FINDINGS_MAX: u64 = 1000;
 const ARGV_BUDGET: usize = 16 << 20;
 /// The same for all long ones in the event file: a build must not fill the disk.
 const EVENTS_ARGV_BUDGET: usize = 256 << 20;
+/// Jobs beside its own that a container is said to have run execs of.
+const OTHER_JOBS_MAX: usize = 16;
+/// Jobs that wait for the execs whose environments named them.
+const NAMED_MAX: usize = 64;
 /// Least time between two gap annotations, nanoseconds.
 const GAP_INTERVAL: u64 = 1_000_000_000;
 
@@ -57,6 +61,14 @@ pub(super) struct Session {
     /// Execs with a finding in the annotation log already, by time and pid: those
     /// whose records are drained again after a crash.
     judged: HashSet<(Time, u32)>,
+    /// Jobs that environments named whose execs have not come yet.
+    named: VecDeque<(ProcessId, Job)>,
+    /// Jobs that the container has run execs of beside its own.
+    pub(super) other_jobs: Vec<Job>,
+    /// Jobs in the log.
+    jobs: u64,
+    /// Environments that were cut before they named a job.
+    pub(super) cut_environments: u64,
     findings: u64,
     allowed: u64,
     gaps: u64,
@@ -104,6 +116,10 @@ impl Session {
             position: Position(0),
             resumed: false,
             judged: HashSet::new(),
+            named: VecDeque::new(),
+            other_jobs: Vec::new(),
+            jobs: 0,
+            cut_environments: 0,
             findings: 0,
             allowed: 0,
             gaps: 0,
@@ -135,6 +151,10 @@ impl Session {
                     Ok(Entry::Allowed(allowed)) => {
                         self.judged.insert((allowed.exec.time, allowed.exec.pid));
                         self.allowed += 1;
+                    }
+                    Ok(Entry::Job(named)) => {
+                        self.jobs += 1;
+                        self.belongs(named.job, named.taken);
                     }
                     Ok(Entry::Gap(gap)) => {
                         self.gaps += 1;
@@ -246,12 +266,18 @@ impl Session {
                     spill.is_none_or(|spill| Some(spill.len) == spilled.as_ref().map(Vec::len));
                 let flags = if complete { exec.flags } else { exec.flags.with(Flags::TRUNCATED) };
                 let sequence = self.next_sequence(record);
-                self.exec(&Exec { sequence, flags, ..exec });
+                let exec = Exec { sequence, flags, ..exec };
+                // Before it is judged: the policy may be about its job.
+                if flags.contains(Flags::ENTERED) {
+                    self.name_job(&exec, drain.counters().lost_execs > 0);
+                }
+                self.exec(&exec);
             }
             Ok(Event::Exit(exit)) => {
                 execlog::push_exit(&mut self.pending, &exit);
                 self.processes.end(exit.process);
             }
+            Ok(Event::Environment(environment)) => self.environment(&environment),
             Ok(Event::Gap(_)) => {}
             Err(error) => self.fail(format!("a record could not be decoded: {error}")),
         }
@@ -270,6 +296,53 @@ impl Session {
         }
         self.sequence = self.sequence.saturating_add(1);
         self.sequence
+    }
+
+    /// Takes the job out of an environment; the rest of it is secrets and goes no further.
+    fn environment(&mut self, environment: &Environment<'_>) {
+        let Some(job) = oci::job_from_environment(environment.variables()) else {
+            self.cut_environments += u64::from(environment.is_cut());
+            return;
+        };
+        if self.named.len() >= NAMED_MAX {
+            self.named.pop_front();
+        }
+        self.named.push_back((environment.process, job));
+    }
+
+    /// Notes the job that the environment of an exec from outside named.
+    fn name_job(&mut self, exec: &Exec<'_>, lossy: bool) {
+        let waiting = self.named.iter().position(|(process, _)| *process == exec.process);
+        let Some((_, job)) = waiting.and_then(|at| self.named.remove(at)) else { return };
+        // What the same process executes later has an environment of the build's making;
+        // after a loss it cannot be told whether this is the first.
+        if lossy || self.processes.knows(exec.process) {
+            return;
+        }
+        let own = &self.attachment.attached.job;
+        let known = own.iter().chain(&self.other_jobs).any(|known| known.id == job.id);
+        if known || self.other_jobs.len() >= OTHER_JOBS_MAX {
+            return;
+        }
+        let taken = own.as_ref().is_none_or(oci::is_last_resort);
+        let source = format!("{} in the environment of exec {}", job.source, exec.sequence);
+        let job = Job { source, ..job };
+        self.jobs += 1;
+        let named = NamedJob { job: job.clone(), exec: exec.sequence, taken };
+        let time = Time::from_boot(exec.time, self.attachment.attached.boot_to_unix_ns);
+        if let Err(error) = self.log.job(time, self.jobs, &named) {
+            self.fail(format!("a job could not be written: {error}"));
+        }
+        self.belongs(job, taken);
+    }
+
+    /// Remembers a job: the container's own, or another that it ran execs of.
+    fn belongs(&mut self, job: Job, taken: bool) {
+        if taken {
+            self.attachment.attached.job = Some(job);
+        } else {
+            self.other_jobs.push(job);
+        }
     }
 
     fn exec(&mut self, exec: &Exec<'_>) {

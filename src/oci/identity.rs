@@ -2,9 +2,13 @@
 //!
 //! All of it is the engine's or the build's word, and none of it is ever a path.
 
-use super::{Bundle, ContainerId, annotation, build::build_of};
+use super::{
+    Bundle, ContainerId, annotation,
+    build::{CGROUP_PARENT, build_of},
+};
 use crate::report::model::Job;
-use std::path::Path;
+use sha2::{Digest as _, Sha256};
+use std::{fmt::Write as _, path::Path};
 
 /// Longest name or job id that is kept, in characters.
 pub(super) const MAX: usize = 256;
@@ -34,18 +38,30 @@ const IMAGES: [&str; 4] = [
 ];
 
 /// CI systems by the variables that name one job: ids, never secrets.
-const SYSTEMS: [(&str, &[&str]); 11] = [
-    ("GitHub Actions", &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"]),
+///
+/// Jobs that run side by side must not share an id, so where a matrix runs the same job
+/// several times at once, what tells its instances apart is among them: GitHub's runner
+/// has one job at a time, Woodpecker numbers workflows, the others number jobs. Gitea and
+/// Forgejo have nothing of the kind.
+const SYSTEMS: [(&str, &[&str]); 14] = [
+    (
+        "GitHub Actions",
+        &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "RUNNER_NAME"],
+    ),
+    // Gitea's and Forgejo's runners, and builds that are not told the runner's name.
+    ("Actions", &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"]),
+    ("Actions", &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_JOB"]),
     ("GitLab CI", &["CI_PROJECT_PATH", "CI_JOB_ID"]),
     ("Buildkite", &["BUILDKITE_PIPELINE_SLUG", "BUILDKITE_JOB_ID"]),
-    ("CircleCI", &["CIRCLE_PROJECT_REPONAME", "CIRCLE_BUILD_NUM"]),
+    ("CircleCI", &["CIRCLE_JOB", "CIRCLE_WORKFLOW_JOB_ID"]),
     ("Jenkins", &["JOB_NAME", "BUILD_NUMBER"]),
-    ("Azure Pipelines", &["BUILD_BUILDID", "SYSTEM_JOBID"]),
-    ("Woodpecker", &["CI_REPO", "CI_PIPELINE_NUMBER", "CI_WORKFLOW_NAME"]),
-    ("Drone", &["DRONE_REPO", "DRONE_BUILD_NUMBER", "DRONE_STAGE_NAME"]),
-    ("Bitbucket Pipelines", &["BITBUCKET_REPO_SLUG", "BITBUCKET_STEP_UUID"]),
+    ("Azure Pipelines", &["SYSTEM_TEAMPROJECT", "BUILD_BUILDID", "SYSTEM_JOBID"]),
+    ("Woodpecker", &["CI_REPO", "CI_PIPELINE_NUMBER", "CI_WORKFLOW_NAME", "CI_WORKFLOW_NUMBER"]),
+    ("Drone", &["DRONE_REPO", "DRONE_BUILD_NUMBER", "DRONE_STAGE_NAME", "DRONE_STAGE_NUMBER"]),
+    ("Bitbucket Pipelines", &["BITBUCKET_REPO_FULL_NAME", "BITBUCKET_STEP_UUID"]),
     ("Travis CI", &["TRAVIS_REPO_SLUG", "TRAVIS_JOB_ID"]),
-    ("TeamCity", &["TEAMCITY_BUILDCONF_NAME", "BUILD_NUMBER"]),
+    ("TeamCity", &["TEAMCITY_PROJECT_NAME", "TEAMCITY_BUILDCONF_NAME", "BUILD_NUMBER"]),
+    ("Semaphore", &["SEMAPHORE_PROJECT_NAME", "SEMAPHORE_JOB_ID"]),
 ];
 
 impl Identity {
@@ -56,7 +72,7 @@ impl Identity {
         let annotated = bundle
             .annotation(annotation::JOB)
             .filter(|job| honour_job && !job.is_empty())
-            .map(|job| Job { id: bounded(job), source: format!("annotation {}", annotation::JOB) });
+            .map(|job| Job { id: job_id(job), source: format!("annotation {}", annotation::JOB) });
         let environment = bundle.environment().iter().filter_map(|entry| entry.split_once('='));
         let engine = engine(id, directory, bundle);
         let build =
@@ -85,10 +101,31 @@ pub fn job_from_environment<'a>(
             })
             .collect();
         values.map(|values| Job {
-            id: bounded(&values.join("/")),
+            id: job_id(&values.join("/")),
             source: format!("{system} ({})", names.join(", ")),
         })
     })
+}
+
+/// A job's id as it is kept. A long one keeps its beginning, and a digest of the whole
+/// keeps it apart from others that begin so.
+pub fn job_id(text: &str) -> String {
+    if text.chars().count() <= MAX {
+        return text.to_owned();
+    }
+    let digest = Sha256::digest(text);
+    let mut id: String = text.chars().take(MAX - 17).collect();
+    id.push('~');
+    for byte in &digest[..8] {
+        // Writing to a string does not fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
+}
+
+/// Whether a better source may replace this job: only what its cgroup is called tells it.
+pub fn is_last_resort(job: &Job) -> bool {
+    job.source == CGROUP_PARENT
 }
 
 /// The engine, as far as its traces in id, bundle and annotations tell.
@@ -123,23 +160,47 @@ mod tests {
 
     #[test]
     fn a_job_is_named_by_all_of_a_systems_variables() {
-        let job = |variables: &[(&str, &str)]| {
-            job_from_environment(variables.iter().copied()).map(|job| job.id)
+        let check = |variables: &str, want: Option<&str>| {
+            let variables = variables.split(' ').filter_map(|entry| entry.split_once('='));
+            let job = job_from_environment(variables.clone());
+            assert_eq!(job.as_ref().map(|job| job.id.as_str()), want, "{job:?}");
         };
-        let github = [
-            ("GITHUB_REPOSITORY", "o/r"),
-            ("GITHUB_RUN_ID", "42"),
-            ("GITHUB_RUN_ATTEMPT", "1"),
-            ("GITHUB_JOB", "build"),
-        ];
-        assert_eq!(job(&github).as_deref(), Some("o/r/42/1/build"));
-        assert_eq!(job(&github[..3]), None);
-        assert_eq!(job(&[("CI_PROJECT_PATH", "g/p"), ("CI_JOB_ID", "")]), None);
-        assert_eq!(
-            job(&[("CI_PROJECT_PATH", "g/p"), ("CI_JOB_ID", "7")]).as_deref(),
-            Some("g/p/7")
-        );
-        let long = "x".repeat(1000);
-        assert_eq!(job(&[("JOB_NAME", &long), ("BUILD_NUMBER", "1")]).unwrap().len(), MAX);
+        let github = "GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=42 GITHUB_JOB=build";
+        check(github, Some("o/r/42/build"));
+        let attempt = format!("RUNNER_OS=Linux {github} GITHUB_RUN_ATTEMPT=1");
+        check(&attempt, Some("o/r/42/1/build"));
+        check(&format!("{attempt} RUNNER_NAME=r1"), Some("o/r/42/1/build/r1"));
+        check("GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=42", None);
+        check("CI_PROJECT_PATH=g/p CI_JOB_ID=", None);
+        check("CI_PROJECT_PATH=g/p CI_JOB_ID=7 JOB_NAME=x BUILD_NUMBER=1", Some("g/p/7"));
+        check("JOB_NAME=a/b BUILD_NUMBER=8", Some("a/b/8"));
+        let woodpecker = "CI_REPO=o/r CI_PIPELINE_NUMBER=3 CI_WORKFLOW_NAME=test";
+        check(&format!("{woodpecker} CI_WORKFLOW_NUMBER=2"), Some("o/r/3/test/2"));
+    }
+
+    #[test]
+    fn the_docs_name_every_variable() {
+        let docs = include_str!("../../docs/jobs.md");
+        for (system, names) in SYSTEMS {
+            let row = docs.lines().find(|line| {
+                line.starts_with("| ")
+                    && names.iter().all(|name| line.contains(&format!("`{name}`")))
+            });
+            assert!(row.is_some_and(|row| row.contains(system)), "{system}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn long_ids_stay_apart() {
+        let long = "ü".repeat(1000);
+        let [one, two] = ["1", "2"].map(|number| {
+            let variables = [("JOB_NAME", long.as_str()), ("BUILD_NUMBER", number)];
+            job_from_environment(variables.into_iter()).unwrap().id
+        });
+        assert_eq!(one.chars().count(), MAX);
+        assert_ne!(one, two);
+        // Who asks for it may write it whole or as it is shown.
+        assert_eq!(job_id(&format!("{long}/1")), one);
+        assert_eq!(job_id(&one), one);
     }
 }

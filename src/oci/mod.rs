@@ -15,7 +15,7 @@ pub use bundle::Bundle;
 pub use error::OciError;
 pub use hooks::{Configuration, Hooks};
 pub use id::ContainerId;
-pub use identity::{Identity, job_from_environment};
+pub use identity::{Identity, is_last_resort, job_from_environment, job_id};
 pub use state::State;
 pub use storage::{Stored, stored};
 

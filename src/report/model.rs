@@ -6,7 +6,10 @@
 //! new [`SCHEMA_VERSION`]; one may not be renamed, removed or given another
 //! meaning without it.
 
+mod job;
+
 use super::{Bytes, Time};
+pub use job::{JobContainer, JobFindings, JobReport, JobState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +40,10 @@ pub struct Report {
     pub container: Container,
     /// The CI job it belongs to; null when none is known.
     pub job: Option<Job>,
+    /// Other jobs whose processes were executed into it from outside: it does not count
+    /// under them.
+    #[serde(default)]
+    pub other_jobs: Vec<Job>,
     /// When recording began.
     pub started: Time,
     /// When the container's last process had ended.
@@ -174,7 +181,7 @@ pub struct Build {
 pub struct Job {
     /// The job's id, as its source spells it.
     pub id: String,
-    /// What named it: an annotation, a CI system's variable, a cgroup.
+    /// What named it: an annotation, a CI system's variables and where they stood, a cgroup.
     pub source: String,
 }
 
@@ -360,7 +367,7 @@ pub struct Exec {
     #[serde(default)]
     pub argv_omitted: u64,
     /// What else is known: `truncated`, `unreadable`, `memfd`, `deleted`, `upper_layer`,
-    /// `left_cgroup`, `path_truncated`, `script`.
+    /// `left_cgroup`, `path_truncated`, `script`, `entered`.
     pub flags: Vec<String>,
 }
 
@@ -464,6 +471,10 @@ pub struct Completeness {
     /// unknown, not an exec.
     #[serde(default)]
     pub lost_exits: u64,
+    /// Environments of execs from outside that could not be delivered whole, and named no
+    /// job: they leave a job unknown, not an exec, so they do not count.
+    #[serde(default)]
+    pub lost_environments: u64,
     /// Whether the kernel programs were still attached at the end.
     #[serde(default)]
     pub programs_attached: bool,

@@ -27,7 +27,7 @@ pub(super) fn listed(report: &Report) -> (Vec<(usize, &Finding)>, u64) {
     (list, beyond.saturating_add(report.findings_omitted))
 }
 
-fn plain(pieces: &[Piece]) -> String {
+pub(super) fn plain(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 

@@ -6,15 +6,25 @@
 
 mod error;
 mod find;
+mod job;
 mod run;
 mod summary;
 
 pub use error::StoreError;
+pub use job::{JobRuns, Known, Snapshot, job_container};
 pub use run::Run;
 pub use summary::{State, Summary};
 
-use crate::{collect::containers_directory, config::Settings, oci::ContainerId};
-use std::{fs, io, path::PathBuf};
+use crate::{
+    annotation::Attached,
+    collect::{attachment_of, containers_directory},
+    config::Settings,
+    oci::ContainerId,
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Where the runs are kept.
 #[derive(Clone, Debug)]
@@ -51,6 +61,22 @@ impl Store {
         }
         names.sort();
         Ok(names.into_iter().map(|name| Run::new(&self.containers, name)).collect())
+    }
+
+    /// Where the runs are kept, and where containers that live are.
+    pub fn directories(&self) -> [&Path; 2] {
+        [&self.containers, &self.live]
+    }
+
+    /// What was to be the first line of a run's log, where there is no log yet, and
+    /// whether its container is alive.
+    fn beginning(&self, run: &Run) -> (Option<Attached>, bool) {
+        let name = run.name();
+        // The directory of a later run has a number behind the id.
+        let ids = [Some(name), run::split_number(name).map(|(id, _)| id)];
+        let live = || ids.iter().flatten().filter(|id| self.is_live(id));
+        let attached = live().find_map(|id| attachment_of(&self.live.join(id), name));
+        (attached, live().next().is_some())
     }
 
     /// Whether the container with this id lives, as far as the collection knows.

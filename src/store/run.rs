@@ -4,6 +4,7 @@ use super::StoreError;
 use crate::{
     annotation::{Attached, Entry, Line, Tail},
     collect::file::{ANNOTATIONS, REPORT},
+    report::Time,
 };
 use nix::{
     fcntl::{AT_FDCWD, OFlag, openat},
@@ -88,6 +89,12 @@ impl Run {
             Entry::Attached(attached) => Some((line, *attached)),
             _ => None,
         }
+    }
+
+    /// When the directory was made or last added to.
+    pub(super) fn made(&self) -> Option<Time> {
+        let modified = std::fs::metadata(&self.path).ok()?.modified().ok()?;
+        jiff::Timestamp::try_from(modified).ok().map(Time)
     }
 
     /// The container's id and the number of the run: as recorded, else by the name.

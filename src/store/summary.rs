@@ -43,6 +43,8 @@ pub struct Summary {
     pub container: Container,
     /// The CI job it belongs to.
     pub job: Option<Job>,
+    /// Other jobs that have run execs in it.
+    pub other_jobs: Vec<Job>,
 }
 
 impl Store {
@@ -61,6 +63,7 @@ impl Store {
             finished: None,
             container: Container { id, run: number, ..Container::default() },
             job: None,
+            other_jobs: Vec::new(),
         };
         if let Some((line, attached)) = run.attached() {
             summary.started = Some(line.time);
@@ -70,13 +73,24 @@ impl Store {
             summary.started = Some(report.started);
             summary.container = report.container;
             summary.job = report.job;
+            summary.other_jobs = report.other_jobs;
+        }
+        let mut live = self.is_live(&summary.container.id);
+        if summary.started.is_none() {
+            let (beginning, alive) = self.beginning(run);
+            live = alive;
+            if let Some(attached) = beginning {
+                summary.started = run.made();
+                summary.container = attached.container;
+                summary.job = attached.job;
+            }
         }
         if let Some(log) = run.open(ANNOTATIONS)? {
             summary
                 .read_end(log)
                 .map_err(|source| StoreError::Io { path: run.path().join(ANNOTATIONS), source })?;
         }
-        if summary.verdict.is_none() && self.is_live(&summary.container.id) {
+        if summary.verdict.is_none() && live {
             summary.state = State::Running;
         }
         Ok(summary)
@@ -101,8 +115,14 @@ impl Summary {
                 return Ok(());
             }
             let Ok(line) = Line::parse(bytes) else { continue };
-            if let (Key::Finding(_), Ok(Entry::Finding(finding))) = (&line.key, line.entry()) {
-                self.findings.add(finding.importance);
+            if !matches!(line.key, Key::Finding(_) | Key::Job(_)) {
+                continue;
+            }
+            match line.entry() {
+                Ok(Entry::Finding(finding)) => self.findings.add(finding.importance),
+                Ok(Entry::Job(named)) if named.taken => self.job = Some(named.job),
+                Ok(Entry::Job(named)) => self.other_jobs.push(named.job),
+                _ => {}
             }
         }
         Ok(())
@@ -115,6 +135,9 @@ impl Summary {
         self.state = State::Finished;
         self.verdict = Some(finished.verdict);
         self.findings = finished.findings;
+        // A log of before jobs stood here keeps the one that it began with.
+        self.job = finished.job.or(self.job.take());
+        self.other_jobs = finished.other_jobs;
         self.finished = Some(line.time);
         true
     }

@@ -41,7 +41,8 @@ pub(super) struct Slot {
     pub(super) lost_execs: AtomicU64,
     pub(super) exits: AtomicU64,
     pub(super) lost_exits: AtomicU64,
-    pub(super) truncated: AtomicU64,
+    pub(super) truncated: AtomicU32,
+    pub(super) lost_environments: AtomicU32,
     pub(super) urgent: AtomicU32,
     pub(super) owner: AtomicU32,
 }
@@ -55,18 +56,13 @@ impl Slot {
     /// Forgets the scope it belonged to.
     pub(super) fn clear(&self) {
         self.pid_namespace.store(0, Ordering::Relaxed);
-        for counter in [
-            &self.cgroup,
-            &self.execs,
-            &self.lost_execs,
-            &self.exits,
-            &self.lost_exits,
-            &self.truncated,
-        ] {
+        for counter in [&self.cgroup, &self.execs, &self.lost_execs, &self.exits, &self.lost_exits]
+        {
             counter.store(0, Ordering::Relaxed);
         }
-        self.urgent.store(0, Ordering::Relaxed);
-        self.owner.store(0, Ordering::Relaxed);
+        for counter in [&self.truncated, &self.lost_environments, &self.urgent, &self.owner] {
+            counter.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -83,6 +79,8 @@ pub struct Counters {
     pub lost_exits: u64,
     /// Execs whose argv was cut.
     pub truncated: u64,
+    /// Environments of execs from outside that did not fit into the ring.
+    pub lost_environments: u64,
     /// Execs of listed tools: when this changes, draining must not wait.
     pub urgent: u32,
 }
@@ -132,7 +130,8 @@ impl SlotTable {
             lost_execs: read(&slot.lost_execs),
             exits: read(&slot.exits),
             lost_exits: read(&slot.lost_exits),
-            truncated: read(&slot.truncated),
+            truncated: slot.truncated.load(Ordering::Acquire).into(),
+            lost_environments: slot.lost_environments.load(Ordering::Acquire).into(),
             urgent: slot.urgent.load(Ordering::Acquire),
         }
     }
@@ -207,6 +206,7 @@ mod tests {
                 ("exits", offset_of!(Slot, exits)),
                 ("lost_exits", offset_of!(Slot, lost_exits)),
                 ("truncated", offset_of!(Slot, truncated)),
+                ("lost_environments", offset_of!(Slot, lost_environments)),
                 ("urgent", offset_of!(Slot, urgent)),
                 ("owner", offset_of!(Slot, owner)),
             ],

@@ -5,6 +5,8 @@
 pub(super) const EXEC: u32 = 1;
 /// `enum bw_record_type`.
 pub(super) const EXIT: u32 = 2;
+/// `enum bw_record_type`.
+pub(super) const ENVIRONMENT: u32 = 3;
 /// `BW_NO_SPILL`.
 pub(super) const NO_SPILL: u8 = 255;
 
@@ -43,4 +45,11 @@ pub(super) mod exit {
     pub(crate) const PROCESS: usize = 16;
     pub(crate) const STATUS: usize = 32;
     pub(crate) const SIZE: usize = 40;
+}
+
+/// `struct bw_environment`.
+pub(super) mod environment {
+    pub(crate) const PROCESS: usize = 8;
+    pub(crate) const TOTAL: usize = 24;
+    pub(crate) const SIZE: usize = 32;
 }

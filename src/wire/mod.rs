@@ -4,8 +4,8 @@
 
 mod layout;
 
-use crate::event::{Argv, Event, Exec, Exit, Flags, Parents, ProcessId};
-use layout::{EXEC, EXIT, NO_SPILL, exec, exit, process};
+use crate::event::{Argv, Environment, Event, Exec, Exit, Flags, Parents, ProcessId};
+use layout::{ENVIRONMENT, EXEC, EXIT, NO_SPILL, environment, exec, exit, process};
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,7 @@ pub fn decode<'a>(record: &'a [u8], spilled: Option<&'a [u8]>) -> Result<Event<'
     match kind {
         EXEC => decode_exec(record, spilled).map(Event::Exec),
         EXIT => decode_exit(record).map(Event::Exit),
+        ENVIRONMENT => decode_environment(record).map(Event::Environment),
         unknown => Err(DecodeError::Type(unknown)),
     }
 }
@@ -130,6 +131,15 @@ fn decode_exit(record: &[u8]) -> Result<Exit, DecodeError> {
         time: u64_at(record, exit::TIME)?,
         process: process_at(record, exit::PROCESS)?,
         status: u32_at(record, exit::STATUS)?,
+    })
+}
+
+fn decode_environment(record: &[u8]) -> Result<Environment<'_>, DecodeError> {
+    let kept = record.len().saturating_sub(environment::SIZE);
+    Ok(Environment {
+        process: process_at(record, environment::PROCESS)?,
+        total: u64_at(record, environment::TOTAL)?,
+        bytes: bytes_at(record, environment::SIZE, kept)?,
     })
 }
 

@@ -40,6 +40,47 @@ fn layout_is_that_of_record_h() {
             ("status", exit::STATUS),
         ],
     );
+    check(
+        "bw_environment",
+        environment::SIZE,
+        &[
+            ("type", 0),
+            ("size", 4),
+            ("process", environment::PROCESS),
+            ("total", environment::TOTAL),
+        ],
+    );
+}
+
+/// The bytes of an environment's record.
+fn environment_record(variables: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; environment::SIZE];
+    bytes[..4].copy_from_slice(&ENVIRONMENT.to_ne_bytes());
+    bytes[environment::PROCESS + process::PID] = 4;
+    bytes[environment::TOTAL] = 8;
+    bytes.extend(variables);
+    let size = bytes.len() as u32;
+    bytes[4..8].copy_from_slice(&size.to_ne_bytes());
+    bytes
+}
+
+#[test]
+fn an_environment_is_read_as_far_as_it_came() {
+    let check = |bytes: &[u8], want: &[(&str, &str)], cut| {
+        let bytes = environment_record(bytes);
+        let Ok(Event::Environment(read)) = decode(&bytes, None) else { panic!("none") };
+        assert_eq!(read.process, ProcessId { pid: 4, start: 0 });
+        assert_eq!(read.variables().collect::<Vec<_>>(), want);
+        assert_eq!(read.is_cut(), cut);
+    };
+    check(b"A=b\0C==\0", &[("A", "b"), ("C", "=")], false);
+    check(b"A=\0\0B\0", &[("A", "")], true);
+    // What was cut could end in the middle of an id.
+    check(b"A=b\0CI=", &[("A", "b")], true);
+    check(b"\xff=b\0C=\xff\0", &[], false);
+    check(b"", &[], true);
+    assert_eq!(spill(&environment_record(b"A=b\0")), None);
+    assert_eq!(number(&environment_record(b"A=b\0")), None);
 }
 
 /// The bytes of an exec record: one parent, path, name, argv.
@@ -76,6 +117,15 @@ fn an_exec_is_read_whole() {
 
 #[test]
 fn no_prefix_and_no_length_makes_it_panic() {
+    let bytes = environment_record(b"");
+    for len in 0..bytes.len() {
+        let mut cut = bytes[..len].to_vec();
+        assert!(decode(&cut, None).is_err(), "{len} bytes");
+        if let Some(size) = cut.get_mut(4..8) {
+            size.copy_from_slice(&(len as u32).to_ne_bytes());
+            assert!(decode(&cut, None).is_err(), "{len} bytes that say so");
+        }
+    }
     let bytes = record(b"/bin/sh", b"./x", b"sh\0-c\0");
     for len in 0..bytes.len() {
         assert!(decode(&bytes[..len], None).is_err(), "{len} bytes");

@@ -16,9 +16,10 @@ use crate::report::{
 };
 use maud::{Markup, html};
 
-/// How many different findings have a card, and how many a row in the overview.
+/// How many different findings of a page have a card, and how many rows an overview has
+/// for each card.
 pub(super) const CARDS: usize = 50;
-const ROWS: usize = 200;
+const ROWS: usize = 4;
 
 /// The most important finding in a sentence, for the head of the page.
 pub(super) fn lead(run: &Run<'_>) -> Markup {
@@ -32,20 +33,20 @@ pub(super) fn lead(run: &Run<'_>) -> Markup {
 
 /// Every finding of a run: the most important first, then as they happened.
 pub(super) fn all(run: &Run<'_>) -> Markup {
-    if run.findings.is_empty() && run.omitted == 0 {
+    if run.count() == 0 {
         return html! {};
     }
-    section("findings", "Findings", &cards(run))
+    section(&run.section(), "Findings", &cards(run))
 }
 
 /// The overview and the cards.
 pub(super) fn cards(run: &Run<'_>) -> Markup {
     let groups = &run.groups;
-    let beyond: u64 = groups.iter().skip(CARDS).map(|group| group.count).sum();
+    let beyond: u64 = groups.iter().skip(run.most).map(|group| group.count).sum();
     let beyond = beyond.saturating_add(run.omitted);
     html! {
         @if groups.len() > 1 { (overview(run)) }
-        @for (i, group) in groups.iter().take(CARDS).enumerate() {
+        @for (i, group) in groups.iter().take(run.most).enumerate() {
             @let alike = groups[..i].iter().find(|other| words_of::is_alike(other.finding, group.finding));
             (card(run, group, alike.map(|other| other.finding)))
         }
@@ -73,7 +74,7 @@ fn overview(run: &Run<'_>) -> Markup {
                     }
                 }
                 tbody {
-                    @for group in run.groups.iter().take(ROWS) {
+                    @for group in run.groups.iter().take(ROWS * run.most) {
                         @let finding = group.finding;
                         tr {
                             td.number {

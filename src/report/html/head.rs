@@ -189,7 +189,7 @@ pub(super) fn most_important(run: &Run<'_>) -> Option<Markup> {
 }
 
 /// The words as a sentence.
-fn sentence(words: &str) -> String {
+pub(super) fn sentence(words: &str) -> String {
     let mut chars = words.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())

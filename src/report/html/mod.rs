@@ -7,6 +7,7 @@
 mod command;
 mod finding;
 mod head;
+mod job;
 mod page;
 mod programs;
 mod proof;
@@ -16,7 +17,7 @@ mod tree;
 use super::text::finding::{Group, groups};
 use super::{
     Time,
-    model::{Container, Finding, Job, Report},
+    model::{Container, Finding, Job, JobReport, Report},
 };
 use maud::html;
 use std::collections::HashMap;
@@ -33,8 +34,10 @@ struct Run<'a> {
     started: Time,
     container: &'a Container,
     job: Option<&'a Job>,
-    /// Which container of the page it is: keeps the ids of the page apart.
+    /// Which container of the page it is, or 0: keeps the ids of the page apart.
     number: usize,
+    /// How many of the groups have cards.
+    most: usize,
 }
 
 impl<'a> Run<'a> {
@@ -45,14 +48,28 @@ impl<'a> Run<'a> {
         container: &'a Container,
         job: Option<&'a Job>,
         number: usize,
+        most: usize,
     ) -> Run<'a> {
         let groups = groups(findings);
         let cards = groups
             .iter()
-            .take(finding::CARDS)
+            .take(most)
             .flat_map(|group| group.numbers.iter().map(|n| (*n, group.finding.n)))
             .collect();
-        Run { findings, groups, cards, omitted, started, container, job, number }
+        Run { findings, groups, cards, omitted, started, container, job, number, most }
+    }
+
+    /// How many findings there are.
+    fn count(&self) -> u64 {
+        (self.findings.len() as u64).saturating_add(self.omitted)
+    }
+
+    /// The id of the section with its findings.
+    fn section(&self) -> String {
+        match self.number {
+            0 => "findings".to_owned(),
+            number => format!("container-{number}"),
+        }
     }
 
     /// What links to the card that a finding is on, if it is on one.
@@ -78,6 +95,7 @@ pub fn render(report: &Report) -> String {
         &report.container,
         report.job.as_ref(),
         0,
+        finding::CARDS,
     );
     let run = &run;
     let mut sections = vec![("timeline", "Timeline"), ("processes", "Processes")];
@@ -105,4 +123,9 @@ pub fn render(report: &Report) -> String {
         },
         &report.tool,
     )
+}
+
+/// The report of a job as one file: its containers and steps, and all their findings.
+pub fn render_job(report: &JobReport) -> String {
+    job::page(report)
 }

@@ -22,6 +22,16 @@ pub fn live_start(time: Time, container: &Container, job: Option<&Job>, layout: 
     page.into_text()
 }
 
+/// An exec's environment named a job.
+pub fn live_job(since_start_ms: f64, job: &Job, taken: bool, layout: Layout) -> String {
+    let mut page = Page::new(layout);
+    let word = if taken { "job  " } else { "also of job  " };
+    let lead = [since(since_start_ms), piece(Ink::Strong, word)];
+    let text = format!("{} ({})", words::name(&job.id), words::name(&job.source));
+    page.paragraph(0, &lead, &[piece(Ink::Plain, text)]);
+    page.into_text()
+}
+
 /// A finding as soon as it is known: its headline and its command line.
 pub fn live_finding(since_start_ms: f64, found: &Finding, layout: Layout) -> String {
     let mut page = Page::new(layout);

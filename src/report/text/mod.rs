@@ -3,6 +3,7 @@
 
 pub(super) mod command;
 pub(super) mod finding;
+pub(super) mod job;
 mod live;
 pub(super) mod page;
 pub(super) mod summary;
@@ -10,7 +11,8 @@ pub(super) mod tree;
 pub(super) mod words;
 
 use super::model::Report;
-pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_start};
+pub use job::render_job;
+pub use live::{live_allowed, live_end, live_exec, live_finding, live_gap, live_job, live_start};
 use page::Page;
 pub use words::{between, minute, moment};
 

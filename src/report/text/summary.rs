@@ -14,8 +14,11 @@ const EXECUTABLES: usize = 10;
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
     let derived = crate::report::verdict(&report.completeness, &report.findings);
-    let (word, text) = verdict(report, derived);
-    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
+    let count = |importance: Importance| {
+        report.findings.iter().filter(|finding| finding.importance == importance).count() as u64
+    };
+    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
+    verdict(page, derived, counts(critical, medium, report.findings_omitted));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
         let room = page.width().saturating_sub(13);
@@ -29,6 +32,14 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     if let Some(job) = &report.job {
         let id = words::name(&job.id);
         fact(page, "job", format!("{id} ({})", words::name(&job.source)));
+    } else if let lost @ 1.. = report.completeness.lost_environments {
+        let lost = words::count(lost, "environment", "environments");
+        fact(page, "job", format!("not known: {lost} that may name it could not be delivered"));
+    }
+    for job in &report.other_jobs {
+        let id = words::name(&job.id);
+        let text = format!("{id} ({}) has run execs in it too", words::name(&job.source));
+        fact(page, "", text);
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
@@ -95,14 +106,15 @@ pub(in crate::report) const NOTHING: &str =
 pub(in crate::report) const NOT_EVERYTHING: &str =
     "nothing suspicious was seen, but not everything was seen";
 
-/// The verdict as a word and in words.
-fn verdict(report: &Report, verdict: Verdict) -> (Piece, Vec<Piece>) {
+/// The verdict as a word and in words; `counts` are those of the findings.
+pub(super) fn verdict(page: &mut Page, verdict: Verdict, counts: Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
-    match verdict {
+    let (word, text) = match verdict {
         Verdict::Clean => (piece(Ink::Good, "CLEAN"), plain(NOTHING)),
         Verdict::Incomplete => (piece(Ink::Critical, "INCOMPLETE"), plain(NOT_EVERYTHING)),
-        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts_of(report)),
-    }
+        Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts),
+    };
+    page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
 }
 
 /// `4 critical, 2 medium`, of a report
@@ -131,7 +143,7 @@ pub(in crate::report) fn counts(critical: u64, medium: u64, omitted: u64) -> Vec
     line
 }
 
-fn fact(page: &mut Page, name: &str, text: String) {
+pub(super) fn fact(page: &mut Page, name: &str, text: String) {
     let lead = piece(Ink::Faint, format!("  {name:<10} "));
     page.paragraph(0, &[lead], &[piece(Ink::Plain, text)]);
 }
@@ -243,7 +255,7 @@ pub(in crate::report) fn price(cost: &Cost) -> String {
     )
 }
 
-fn rule(page: &mut Page) {
+pub(super) fn rule(page: &mut Page) {
     page.gap();
     let rule = "─".repeat(page.width());
     page.line(0, &[piece(Ink::Faint, rule)]);

@@ -1,0 +1,268 @@
+//! `report --job` and `list --job`: over all runs of a job, and as a gate that waits.
+
+use super::*;
+use buildwarden::report::model::{Build, JobReport, Step};
+use unicode_width::UnicodeWidthStr as _;
+
+fn job(id: &str) -> Option<Job> {
+    Some(Job { id: id.into(), source: "GitLab CI (CI_PROJECT_PATH, CI_JOB_ID)".into() })
+}
+
+/// A report as that of a container of this job.
+fn report(name: &str, id: &str, job: Option<Job>) -> Report {
+    let mut report = fixture(name);
+    report.container.id = id.into();
+    report.container.run = 1;
+    report.job = job;
+    report
+}
+
+impl Host {
+    /// A run of a job that has ended with the report of a fixture.
+    fn ended(&self, id: &str, fixture: &str, of: &str) {
+        let report = report(fixture, id, job(of));
+        let mut run = self.begin_for(id, report.container.clone(), job(of));
+        run.end(report.verdict, &report.findings.clone(), Some(&report));
+    }
+
+    /// `report --job acme/web/7 ARG…`: its exit code and all that it says.
+    fn gate(&self, args: &[&str]) -> (i32, String) {
+        let output = self.output(&[&["report", "--job", "acme/web/7"], args].concat());
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    }
+}
+
+const GATE: [&str; 2] = ["--fail-on", "critical"];
+
+#[test]
+fn a_job_has_one_verdict_over_all_its_containers() {
+    let host = Host::new();
+    let mut step = report("clean", "buildkit1", job("acme/web/7"));
+    step.container.name = None;
+    step.container.engine = Some("buildkit".into());
+    step.container.step = Some(Step {
+        command: ["/bin/sh", "-c", "npm ci"].map(Into::into).to_vec(),
+        command_omitted: 0,
+        build: Some(Build { id: "ci-42".into(), source: "cgroup parent".into() }),
+    });
+    let mut run = host.begin_for("buildkit1", step.container.clone(), job("acme/web/7"));
+    run.end(Verdict::Clean, &[], Some(&step));
+    host.ended("web", "one-finding", "acme/web/7");
+    host.ended("db", "incomplete", "acme/web/7");
+    host.ended("other", "many", "acme/web/8");
+    let runs = host.begin_for("service", container("service", 1), job("acme/web/7"));
+    let gone = host.begin_for("gone", container("gone", 1), job("acme/web/7"));
+    fs::remove_dir(&gone.live).unwrap();
+
+    for (name, args) in [
+        ("80", &["--exclude", "service"][..]),
+        ("120", &["--exclude", "service", "--width", "120"]),
+        ("colour", &["--color", "always"]),
+    ] {
+        let (code, said) = host.gate(args);
+        assert_eq!(code, 0, "{said}");
+        snapshot::check(&format!("records/job.{name}.txt"), &said);
+    }
+    let (code, page) = host.gate(&["--format", "html", "--exclude", "service"]);
+    assert_eq!(code, 0);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("Findings of web"), "{page}");
+    let (code, said) = host.gate(&["--format", "sarif"]);
+    assert!(code == 1 && said.contains("of a job there is text, json and html"), "{said}");
+    let (_, json) = host.gate(&["--format", "json", "--exclude", "service"]);
+    let parsed: JobReport = serde_json::from_str(&json).unwrap();
+    assert_eq!(json::pretty(&parsed).unwrap(), json);
+    assert_eq!((parsed.verdict, parsed.findings.critical), (Verdict::Findings, 1));
+    let states: Vec<_> = parsed
+        .containers
+        .iter()
+        .map(|c| (c.directory.as_str(), serde_json::to_value(c.state).unwrap(), c.verdict))
+        .collect();
+    for want in [
+        ("buildkit1", "finished", Some(Verdict::Clean)),
+        ("web", "finished", Some(Verdict::Findings)),
+        ("db", "finished", Some(Verdict::Incomplete)),
+        ("service", "set_aside", None),
+        ("gone", "unfinished", None),
+    ] {
+        assert!(states.contains(&(want.0, want.1.into(), want.2)), "{want:?} in {states:?}");
+    }
+    assert_eq!(states.len(), 5, "{states:?}");
+
+    let listed = text(&host.output(&["list", "--job", "acme/web/8"]).stdout);
+    assert!(listed.contains("other") && !listed.contains("service"), "{listed}");
+    let listed = text(&host.output(&["list", "--job", "acme/web"]).stdout);
+    assert_eq!(listed, "no container of job acme/web is on record here\n");
+    drop(runs);
+}
+
+#[test]
+fn a_gate_never_passes_what_it_does_not_know() {
+    type Make = fn(&Host);
+    let cases: [(&str, Make, &[&str], i32, &str); 15] = [
+        ("clean", |h| h.ended("a", "clean", "acme/web/7"), &GATE, 0, "CLEAN"),
+        ("finding", |h| h.ended("a", "one-finding", "acme/web/7"), &GATE, 10, "FINDINGS  1 crit"),
+        ("incomplete", |h| h.ended("a", "incomplete", "acme/web/7"), &GATE, 11, "INCOMPLETE"),
+        (
+            "finding outweighs",
+            |h| {
+                h.ended("a", "incomplete", "acme/web/7");
+                h.ended("b", "one-finding", "acme/web/7");
+            },
+            &GATE,
+            10,
+            "NOT EVERYTHING",
+        ),
+        ("none", |_| (), &GATE, 11, "no container of a job with exactly this id"),
+        ("none to see", |_| (), &[], 1, "no container of a job with exactly this id"),
+        (
+            "a longer id is another job",
+            |h| h.ended("a", "clean", "acme/web/77"),
+            &GATE,
+            11,
+            "similar ids: acme/web/77",
+        ),
+        (
+            "too few",
+            |h| h.ended("a", "clean", "acme/web/7"),
+            &["--fail-on", "medium", "--expect", "2", "--timeout", "1ms"],
+            11,
+            "1 of 2 expected containers",
+        ),
+        (
+            "running at the deadline",
+            |h| drop(h.begin_for("a", container("a", 1), job("acme/web/7"))),
+            &["--fail-on", "medium", "--timeout", "1ms"],
+            11,
+            "it is still running",
+        ),
+        (
+            "running and set aside",
+            |h| {
+                h.ended("b", "clean", "acme/web/7");
+                drop(h.begin_for("a", container("a", 1), job("acme/web/7")));
+            },
+            &["--fail-on", "medium", "--running-ok"],
+            0,
+            "1 still running and set aside",
+        ),
+        (
+            "findings so far count",
+            |h| {
+                let mut run = h.begin_for("a", container("a", 1), job("acme/web/7"));
+                run.log.finding(at(1.0), &fixture("one-finding").findings[0]).unwrap();
+            },
+            &["--fail-on", "medium", "--exclude", "a"],
+            10,
+            "which still runs: so far",
+        ),
+        (
+            "no report",
+            |h| {
+                let run = h.begin_for("a", container("a", 1), job("acme/web/7"));
+                fs::remove_dir(&run.live).unwrap();
+            },
+            &GATE,
+            11,
+            "`buildwarden gc` writes it",
+        ),
+        (
+            "the report is gone",
+            |h| {
+                h.begin_for("a", container("a", 1), job("acme/web/7")).end(
+                    Verdict::Clean,
+                    &[],
+                    None,
+                )
+            },
+            &GATE,
+            11,
+            "its report is gone",
+        ),
+        (
+            "execs in a container of another job",
+            |h| {
+                h.ended("a", "clean", "acme/web/7");
+                let mut run = h.begin_for("agent", container("agent", 1), job("acme/web/8"));
+                let named = NamedJob { job: job("acme/web/7").unwrap(), exec: 9, taken: false };
+                run.log.job(at(1.0), 1, &named).unwrap();
+            },
+            &GATE,
+            11,
+            "it counts under acme/web/8",
+        ),
+        (
+            "no such container to exclude",
+            |h| h.ended("a", "clean", "acme/web/7"),
+            &["--fail-on", "medium", "--exclude", "nobody"],
+            1,
+            "nobody: no container's id begins so",
+        ),
+    ];
+    for (name, make, args, code, want) in cases {
+        let host = Host::new();
+        make(&host);
+        let (got, said) = host.gate(args);
+        assert_eq!(got, code, "{name}: {said}");
+        let squeezed = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(want) || squeezed.contains(want), "{name}: {said}");
+    }
+    let (code, said) = Host::new().gate(&["web"]);
+    assert_eq!(code, 2, "{said}");
+    let (code, said) = Host::new().gate(&["--timeout", "soon"]);
+    assert!(code == 2 && said.contains("expected a duration such as 90s"), "{said}");
+}
+
+#[test]
+fn a_gate_waits_for_what_runs_and_for_what_begins_meanwhile() {
+    let host = Host::new();
+    let clean = report("clean", "a", job("acme/web/7"));
+    let mut first = host.begin_for("a", clean.container.clone(), job("acme/web/7"));
+    let mut gate = waiting(&host, &["--expect", "3"]);
+    gate.until("waiting for 2 more containers to begin, and until these have ended: a");
+    // One that is told its job by an exec, after it has begun.
+    let mut second = host.begin("b", container("b", 1));
+    first.end(Verdict::Clean, &[], Some(&clean));
+    let finding = report("one-finding", "c", job("acme/web/7"));
+    let mut third = host.begin_for("c", finding.container.clone(), job("acme/web/7"));
+    let named = NamedJob { job: job("acme/web/7").unwrap(), exec: 2, taken: true };
+    second.log.job(at(1.0), 1, &named).unwrap();
+    third.end(Verdict::Findings, &finding.findings, Some(&finding));
+    let report = report("clean", "b", job("acme/web/7"));
+    assert!(gate.child.try_wait().unwrap().is_none(), "it did not wait for b");
+    second.end_of(Verdict::Clean, &[], Some(&report), job("acme/web/7"));
+    assert_eq!(gate.child.wait().unwrap().code(), Some(10));
+}
+
+#[test]
+fn a_gate_sees_a_container_vanish() {
+    let host = Host::new();
+    let run = host.begin_for("a", container("a", 1), job("acme/web/7"));
+    let mut gate = waiting(&host, &[]);
+    gate.until("until these have ended: a");
+    fs::remove_dir(&run.live).unwrap();
+    assert_eq!(gate.child.wait().unwrap().code(), Some(11));
+}
+
+#[test]
+fn no_line_of_a_job_is_too_wide_and_nothing_is_hidden() {
+    let host = Host::new();
+    host.ended("a", "hostile", "acme/web/7");
+    host.ended("b", "many", "acme/web/7");
+    host.ended("c", "findings-incomplete", "acme/web/7");
+    for width in ["40", "80", "200"] {
+        let (code, said) = host.gate(&["--width", width, "--fail-on", "critical"]);
+        assert_eq!(code, 10, "{said}");
+        for line in said.lines() {
+            assert!(line.width() <= width.parse().unwrap(), "at {width}: {line}");
+            assert!(!line.chars().any(buildwarden::escape::is_hidden), "{line:?}");
+        }
+    }
+}
+
+/// Starts a gate, to hear what it says of its waiting.
+fn waiting(host: &Host, args: &[&str]) -> Watcher {
+    let mut command = host.command(&[&["report", "--job", "acme/web/7"], &GATE[..], args].concat());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = child.stderr.take().unwrap();
+    Watcher::new(child, stderr)
+}
