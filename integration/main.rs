@@ -2,17 +2,26 @@
 //! with `integration/root-tests [FILTER]`, which gives it a bpffs of its own.
 
 mod argv;
+mod build;
 mod collector;
 mod containerd;
 mod docker;
+mod e2e;
 mod engines;
+mod equality;
 mod evidence;
+mod faults;
+mod gc;
 mod harness;
 mod hook_input;
 mod host;
+mod install;
 mod job;
 mod kernel;
+mod killed;
 mod lifecycle;
+mod package;
 mod scope;
 mod shim;
+mod side_by_side;
 mod tool;

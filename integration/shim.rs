@@ -1,7 +1,9 @@
 //! The shim itself: what reaches the runtime, and what becomes of a container when
 //! something is wrong.
 
-use crate::harness::{Container, Dir, Done, run, run_with_input, runc};
+use crate::harness::{
+    Container, Dir, Done, Release, cgroup2_only, in_path, run, run_with_input, youki,
+};
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
@@ -30,7 +32,7 @@ fn root_the_shim_wraps_runc() {
         let done = through(&dir.shim(name), &dir, &container.bundle(), "wrapped", &[]);
         let report = dir.report("wrapped");
         container.write_config();
-        let plain = through(&runc(), &dir, &container.bundle(), "wrapped", &[]);
+        let plain = through(&in_path("runc"), &dir, &container.bundle(), "wrapped", &[]);
         assert_eq!((done.code, done.stdout, done.stderr), (9, plain.stdout, plain.stderr));
         assert_eq!(report.findings.len(), 1, "{name}");
         assert_eq!(report.completeness.reasons, [""; 0], "{name}");
@@ -39,23 +41,60 @@ fn root_the_shim_wraps_runc() {
     }
 }
 
-#[test]
-fn root_the_shim_wraps_crun() {
-    let dir = Dir::new();
-    let container = Container::new(&dir, "crun").script(FINDING).hooks(&[]);
-    container.write_config();
-    // crun refuses a mixture of cgroup v1 and v2.
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    command
-        .arg("umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"");
-    command.arg("sh").arg(dir.shim("buildwarden-crun")).arg("--root").arg(dir.path("crun"));
-    command.arg("run").arg("--bundle").arg(container.bundle()).arg("crun");
-    run(command.env("BUILDWARDEN_CONFIG", dir.config())).expect_code(9);
-    let report = dir.report("crun");
+/// A runtime does the same wrapped and not, and wrapped there is a report.
+#[track_caller]
+fn wraps(dir: &Dir, runtime: &str, command: impl Fn(&Path) -> Command) {
+    // `youki run` can miss the end of a container that ends at once, with us or without.
+    let script = format!("sleep 1; {FINDING}");
+    let container = Container::new(dir, "wrapped").script(&script).hooks(&[]);
+    let through = |program: &Path| {
+        container.write_config();
+        let mut command = command(program);
+        command.env("BUILDWARDEN_CONFIG", dir.config()).arg("--root").arg(dir.path("state-of-it"));
+        run(command.arg("run").arg("--bundle").arg(container.bundle()).arg("wrapped"))
+    };
+    let plain = through(Path::new(runtime)).expect_code(9);
+    let done = through(&dir.shim(&format!("buildwarden-{}", name_of(runtime)))).expect_code(9);
+    assert_eq!((done.stdout, done.stderr), (plain.stdout, plain.stderr));
+    let report = dir.report("wrapped");
     assert_eq!(report.findings.len(), 1);
     assert_eq!(report.completeness.reasons, [""; 0]);
+    assert_eq!(dir.runs(), ["wrapped"]);
     dir.expect_nothing_live();
+}
+
+fn name_of(runtime: &str) -> &str {
+    runtime.rsplit('/').next().unwrap_or(runtime)
+}
+
+fn with_cgroup2(program: &Path) -> Command {
+    let mut command = cgroup2_only();
+    command.arg(program);
+    command
+}
+
+#[test]
+fn root_the_shim_wraps_runc_and_crun() {
+    for runtime in ["runc", "crun"] {
+        wraps(&Dir::new(), runtime, with_cgroup2);
+    }
+}
+
+#[test]
+fn root_the_shim_wraps_the_next_runc_and_crun() {
+    for runtime in ["runc", "crun"] {
+        let dir = Dir::new();
+        let next = Release::next_with_cgroup2(&dir);
+        wraps(&dir, runtime, |program| next.command(program));
+    }
+}
+
+#[test]
+fn root_the_shim_wraps_youki() {
+    let dir = Dir::new();
+    let youki = youki();
+    dir.configure(&format!("runtime.youki = {youki:?}"));
+    wraps(&dir, youki.to_str().unwrap(), with_cgroup2);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod escape;
 pub mod event;
 pub mod execlog;
 pub mod host;
+pub mod install;
 pub mod oci;
 pub mod redact;
 pub mod report;

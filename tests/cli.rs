@@ -37,6 +37,19 @@ fn a_broken_configuration_starts_nothing_and_sweeps_nothing() {
 }
 
 #[test]
+fn what_gc_is_to_keep_must_be_meant() {
+    let cases: [(&[&str], &str); 4] = [
+        (&["gc", "--keep-age", "30"], "expected an age, as in \"90m\""),
+        (&["gc", "--keep-age", "-1d"], "unexpected argument '-1'"),
+        (&["gc", "--keep-size", "10GB"], "expected a size, as in \"500MiB\""),
+        (&["gc", "--dry-run", "--unload"], "cannot be used with"),
+    ];
+    for (args, said) in cases {
+        check(args[1], &program(args).output().unwrap(), 2, said);
+    }
+}
+
+#[test]
 fn nobody_reading_is_no_failure_to_talk_about() {
     let cases: [(&[&str], i32); 4] = [
         (&["check", "--", "curl", "http://198.51.100.7/"], 141),

@@ -67,6 +67,7 @@ impl Host {
             ring_bytes: 1 << 20,
             attach_ms: 0.8,
             boot_to_unix_ns: START,
+            boot_id: None,
         };
         log.attached(Time::from_unix_ns(START.into()), &attached).unwrap();
         Recording { live: self.root.path().join("run").join(id), path, log }
@@ -105,6 +106,8 @@ impl Recording {
             reasons: vec![],
             job,
             other_jobs: vec![],
+            formats: vec![],
+            formats_failed: vec![],
         };
         self.log.finished(at(41.3), &finished).unwrap();
         fs::remove_dir(&self.live).unwrap();

@@ -8,6 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Removes a cgroup that others may use too, if nobody does.
+pub(super) fn remove_empty(name: &str) {
+    for mount in mounts() {
+        // Not empty, or not there.
+        let _ = fs::remove_dir(mount.join(name));
+    }
+}
+
 /// Removes a cgroup with what is below it, in all hierarchies: from their roots, and
 /// from this process's own cgroup, below which an engine may have put it.
 pub(super) fn remove(name: &str) {

@@ -3,7 +3,7 @@
 use super::{
     command::{Done, finish, run, spawn},
     dir::Dir,
-    programs::busybox,
+    image,
     wait::{DEADLINE, until},
 };
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::Pid};
@@ -11,18 +11,12 @@ use serde_json::{Value, json};
 use std::{
     fs,
     io::Write,
-    os::unix::fs::{OpenOptionsExt, symlink},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{Child, Command},
 };
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The busybox applets that containers use.
-const APPLETS: [&str; 20] = [
-    "sh", "cat", "cp", "chmod", "echo", "env", "head", "kill", "ln", "ls", "mkdir", "mv", "rm",
-    "seq", "sleep", "tr", "true", "false", "wget", "nc",
-];
 
 /// A bundle, and the container it becomes. Goes with its test, running or not.
 pub(crate) struct Container<'a> {
@@ -37,7 +31,7 @@ impl<'a> Container<'a> {
     /// `/sync` is shared with the host; see [`Running::ready`].
     pub(crate) fn new(dir: &'a Dir, id: &str) -> Container<'a> {
         let container = Container { dir, id: id.to_owned(), spec: spec(dir, id) };
-        populate(&container.rootfs());
+        image::populate(&container.rootfs());
         fs::create_dir(container.sync()).unwrap();
         nix::unistd::mkfifo(&container.sync().join("go"), Mode::S_IRWXU).unwrap();
         container.hooks(&["createRuntime", "poststop"])
@@ -105,7 +99,7 @@ impl<'a> Container<'a> {
         self.dir.path("bundles").join(&self.id)
     }
 
-    fn rootfs(&self) -> PathBuf {
+    pub(crate) fn rootfs(&self) -> PathBuf {
         self.bundle().join("rootfs")
     }
 
@@ -203,14 +197,14 @@ impl Running<'_, '_> {
     }
 }
 
-fn populate(rootfs: &Path) {
-    for dir in ["bin", "usr/bin", "etc", "tmp", "proc", "dev", "sync"] {
-        fs::create_dir_all(rootfs.join(dir)).unwrap();
-    }
-    fs::copy(busybox(), rootfs.join("bin/busybox")).unwrap();
-    for applet in APPLETS {
-        symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
-    }
+/// A command that sees cgroup v2 only: crun and youki refuse a mixture with v1.
+pub(crate) fn cgroup2_only() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    command
+        .arg("umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"");
+    command.arg("sh");
+    command
 }
 
 fn spec(dir: &Dir, id: &str) -> Value {
@@ -227,6 +221,7 @@ fn spec(dir: &Dir, id: &str) -> Value {
         "hostname": "container",
         "mounts": [
             { "destination": "/proc", "type": "proc", "source": "proc" },
+            { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
             {
                 "destination": "/sync",
                 "type": "bind",

@@ -1,6 +1,6 @@
 //! A directory that belongs to one test.
 
-use super::{command::run, exec::Exec, wait::until};
+use super::{command::run, exec::Exec, release::youki, wait::until};
 use buildwarden::report::model::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -85,13 +85,37 @@ impl Dir {
     /// This build's binary under another name; each name in a directory of its own, to
     /// go before PATH.
     pub(crate) fn shim(&self, name: &str) -> PathBuf {
-        let directory = self.path("shims").join(name);
-        fs::create_dir_all(&directory).unwrap();
-        let shim = directory.join(name);
+        let shim = self.path("shims").join(name).join(name);
         if !shim.exists() {
+            fs::create_dir_all(shim.parent().unwrap()).unwrap();
             symlink(env!("CARGO_BIN_EXE_buildwarden"), &shim).unwrap();
         }
         shim
+    }
+
+    /// Takes what an administrator sets up away from engines that run, or gives it back:
+    /// the shims are the runtimes themselves then, and the hooks directory is empty.
+    pub(crate) fn set_up(&self, with_us: bool) {
+        for name in names(&self.path("shims")) {
+            let shim = self.path("shims").join(&name).join(&name);
+            let target = match with_us {
+                true => env!("CARGO_BIN_EXE_buildwarden").into(),
+                false => match name.trim_start_matches("buildwarden-") {
+                    "youki" => youki().to_owned(),
+                    name => in_path(name),
+                },
+            };
+            let fresh = shim.with_extension("fresh");
+            symlink(target, &fresh).unwrap();
+            fs::rename(fresh, shim).unwrap();
+        }
+        let (from, to) = if with_us { ("off", "json") } else { ("json", "off") };
+        for file in names(&self.path("hooks.d")) {
+            let file = self.path("hooks.d").join(file);
+            if file.extension().is_some_and(|extension| extension == from) {
+                fs::rename(&file, file.with_extension(to)).unwrap();
+            }
+        }
     }
 
     /// Writes a hooks directory for podman with this package's hooks, this
@@ -156,6 +180,13 @@ impl Dir {
             live.iter().all(|name| !self.run().join(name).is_dir()).then_some(())
         });
     }
+}
+
+/// The first program of this name in PATH.
+pub(crate) fn in_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut files = std::env::split_paths(&path).map(|directory| directory.join(name));
+    files.find(|file| file.is_file()).unwrap_or_else(|| panic!("{name} is not in PATH"))
 }
 
 fn names(dir: &Path) -> Vec<String> {

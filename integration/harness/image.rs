@@ -1,21 +1,42 @@
-//! An image with a busybox.
+//! An image with a busybox, and the script of a build in `/build.sh`.
 
-use super::{command::run, dir::Dir, programs::busybox};
-use std::{fs, io, os::unix::fs::symlink, path::PathBuf, process::Command};
+use super::{
+    command::run,
+    dir::Dir,
+    programs::{busybox, package},
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// The busybox applets that containers use.
+const APPLETS: [&str; 28] = [
+    "cat", "chmod", "chown", "cp", "cut", "echo", "env", "false", "grep", "head", "id", "kill",
+    "ln", "ls", "mkdir", "mkfifo", "mv", "nc", "rm", "seq", "sh", "sleep", "sort", "test", "tr",
+    "true", "usleep", "wget",
+];
+
+/// Fills a root file system.
+pub(super) fn populate(root: &Path) {
+    for name in ["bin", "usr/bin", "etc", "tmp", "proc", "dev"] {
+        fs::create_dir_all(root.join(name)).unwrap();
+    }
+    fs::copy(busybox(), root.join("bin/busybox")).unwrap();
+    for applet in APPLETS {
+        symlink("busybox", root.join("bin").join(applet)).unwrap();
+    }
+    fs::copy(package().join("integration/programs/build.sh"), root.join("build.sh")).unwrap();
+}
 
 /// The image's root file system, unpacked.
 pub(crate) fn rootfs(dir: &Dir) -> PathBuf {
     let root = dir.path("image");
-    for name in ["bin", "tmp"] {
-        fs::create_dir_all(root.join(name)).unwrap();
-    }
-    fs::copy(busybox(), root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "cat", "ls", "nc", "sleep", "true", "wget"] {
-        // Two engines of one test have the same image.
-        match symlink("busybox", root.join("bin").join(applet)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made.unwrap(),
-        }
+    if !root.exists() {
+        populate(&root);
     }
     root
 }
@@ -26,4 +47,13 @@ pub(super) fn tar(dir: &Dir) -> PathBuf {
     let tar = dir.path("image.tar");
     run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&tar).arg(".")).expect_code(0);
     tar
+}
+
+/// A directory with what is built, a new one each time.
+pub(super) fn context(dir: &Dir, name: &str, text: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let context = dir.path(format!("context-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    fs::create_dir(&context).unwrap();
+    fs::write(context.join(name), text).unwrap();
+    context
 }

@@ -42,6 +42,10 @@ pub struct Attached {
     pub attach_ms: f64,
     /// What added to nanoseconds since boot gives nanoseconds since the Unix epoch.
     pub boot_to_unix_ns: i64,
+    /// Which boot of the machine this was, as the kernel names it: what is recorded
+    /// does not outlive it.
+    #[serde(default)]
+    pub boot_id: Option<String>,
 }
 
 /// The environment of an exec that came from outside (`docker exec`) named a job.

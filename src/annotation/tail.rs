@@ -1,5 +1,6 @@
 //! Reading a file of lines that may still grow.
 
+use super::{Key, Line};
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// The longest line that is read; the longest written holds an argv of 2 MiB, each
@@ -96,6 +97,23 @@ impl Tail {
         self.offset += read as u64;
         Ok(read > 0)
     }
+}
+
+/// Whether the last complete line of a log says that the container ended.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn is_finished(log: &File) -> io::Result<bool> {
+    // That line is short: of a longer one this is not the beginning.
+    let length = log.metadata()?.len();
+    let mut end = vec![0; usize::try_from(length.min(STEP as u64)).unwrap_or_default()];
+    let begin = length - end.len() as u64;
+    log.read_exact_at(&mut end, begin)?;
+    let Some(last) = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|b| *b == b'\n').next())
+    else {
+        return Ok(false);
+    };
+    Ok(Line::parse(last).is_ok_and(|line| line.key == Key::Finished))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod fail_on;
 mod formats;
 mod gc;
 mod hook;
+mod install;
 mod list;
 mod manual;
 mod recipe;
@@ -16,6 +17,7 @@ mod report;
 mod run;
 mod runtime;
 mod terminal;
+mod uninstall;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +47,8 @@ enum Verb {
     List(list::Args),
     Watch(watch::Args),
     Report(report::Args),
+    Install(install::Args),
+    Uninstall(uninstall::Args),
     Doctor(doctor::Args),
     Gc(gc::Args),
     Man(manual::ManArgs),
@@ -78,6 +82,8 @@ fn by_verb() -> anyhow::Result<Exit> {
         Verb::List(args) => list::run(args, config),
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),
+        Verb::Install(args) => install::run(args),
+        Verb::Uninstall(args) => uninstall::run(args),
         Verb::Doctor(args) => doctor::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
         Verb::Man(args) => manual::man(args),

@@ -59,7 +59,11 @@ pub(super) fn account(
     let (mut findings, allowed) = matches(directory)?;
     let offset = attached.boot_to_unix_ns;
     let (started, attach_ms) = beginning(directory, attachment)?;
-    let finished = Time::from_boot(ending.at, offset);
+    let finished = match &attachment.lost {
+        None => Time::from_boot(ending.at, offset),
+        // Nobody saw its end; it was not before this.
+        Some(lost) => lost.last.max(started),
+    };
     let mut course = Course::new(Span { started, finished, boot_to_unix_ns: offset }, &findings);
     let events = match directory.read(file::EXECS)? {
         Some(file) => Seen::read(file, &mut findings, &mut course),
@@ -71,7 +75,9 @@ pub(super) fn account(
     match &attachment.failure {
         Some(failure) => reasons.insert(0, format!("nothing was recorded: {failure}")),
         None if ending.counters.is_none() => {
-            reasons.insert(0, "the recording was lost: its scope is gone".to_owned());
+            let reason = attachment.lost.as_ref().map(|lost| lost.reason.clone());
+            let gone = || "the recording was lost: its scope is gone".to_owned();
+            reasons.insert(0, reason.unwrap_or_else(gone));
         }
         None => {}
     }
@@ -135,7 +141,8 @@ pub(super) fn account(
 
 /// The `attached` line: when recording began, and what it took.
 fn beginning(directory: &Directory, attachment: &Attachment) -> Result<(Time, f64), CollectError> {
-    let unknown = (clock::time_now(attachment.attached.boot_to_unix_ns), 0.0);
+    let now = || clock::time_now(attachment.attached.boot_to_unix_ns);
+    let unknown = (attachment.lost.as_ref().map_or_else(now, |lost| lost.last), 0.0);
     let Some(log) = directory.read(file::ANNOTATIONS)? else { return Ok(unknown) };
     let first = Tail::new(log).next_line().ok().flatten().and_then(|line| Line::parse(line).ok());
     Ok(match first.as_ref().map(|line| (line.time, line.entry())) {

@@ -1,8 +1,8 @@
 //! The hook's part: from here the kernel records.
 
 use super::{
-    CollectError, attachment::Attachment, clock, collector::spawn_collector, containers_directory,
-    directory::Directory, end::end, evidence, file, warn,
+    CollectError, attachment::Attachment, build, clock, collector::spawn_collector,
+    containers_directory, directory::Directory, end::end, evidence, file, warn,
 };
 use crate::{
     annotation::{self, Log},
@@ -284,11 +284,14 @@ fn attachment(settings: &Settings, target: &Target, directory: String, run: u32)
             ring_bytes: settings.ring_bytes.into(),
             attach_ms: 0.0,
             boot_to_unix_ns: clock::boot_to_unix_ns(),
+            boot_id: host::boot_id(),
         },
         directory,
         depth: scope.map_or(0, |scope| scope.depth),
         pid_namespace: scope.and_then(|scope| scope.pid_namespace),
+        builder: build::process_of(identity.engine.as_deref()),
         failure: None,
+        lost: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a hook leaves for the collector and for whoever may have to take over.
 
 use super::{CollectError, directory::Directory};
-use crate::annotation::Attached;
+use crate::{annotation::Attached, report::Time};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -19,8 +19,23 @@ pub(super) struct Attachment {
     pub(super) depth: u32,
     /// The inode number of its pid namespace, where it has its own.
     pub(super) pid_namespace: Option<u32>,
+    /// The process that runs the build it is a step of.
+    #[serde(default)]
+    pub(super) builder: Option<String>,
     /// Why nothing is recorded, when nothing is.
     pub(super) failure: Option<String>,
+    /// How its recording was lost, when there is nothing left to drain.
+    #[serde(skip)]
+    pub(super) lost: Option<Lost>,
+}
+
+/// A recording whose end nobody saw.
+#[derive(Clone, Debug)]
+pub(super) struct Lost {
+    /// What happened to it.
+    pub(super) reason: String,
+    /// When something of it was written down for the last time.
+    pub(super) last: Time,
 }
 
 impl Attachment {

@@ -2,12 +2,14 @@
 //! symbolic link is followed below it.
 
 use super::CollectError;
+use crate::report::Time;
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2},
     sys::stat::{Mode, fchmod, fstat, mkdirat},
     unistd::{Gid, UnlinkatFlags, fchown, unlinkat},
 };
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, statat};
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
@@ -22,6 +24,17 @@ const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o750);
 const GROUP_DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o2750);
 /// Mode of files.
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
+
+/// Something in a directory, itself and not what it may link to.
+pub(super) struct Entry {
+    /// Its name, or the bytes of one that is no text.
+    pub(super) name: Result<String, Vec<u8>>,
+    pub(super) kind: FileType,
+    /// Its length in bytes.
+    pub(super) len: u64,
+    /// When its content was changed for the last time.
+    pub(super) modified: Time,
+}
 
 /// An open directory.
 #[derive(Debug)]
@@ -82,6 +95,66 @@ impl Directory {
             None => DIRECTORY_MODE,
         };
         fchmod(&self.fd, mode).map_err(failed("change the mode of"))
+    }
+
+    /// Locks it until it is closed; `false` when somebody else has it locked.
+    pub(super) fn try_lock(&self) -> Result<bool, CollectError> {
+        match flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(CollectError::io(&self.path, "lock", error.into())),
+        }
+    }
+
+    /// Opens the directory `name` in it; `None` when there is none.
+    pub(super) fn below(&self, name: &str) -> Result<Option<Directory>, CollectError> {
+        let path = self.path.join(name);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Directory { fd, path })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(CollectError::file(&path, "open", error)),
+        }
+    }
+
+    /// What it holds, in no order.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, CollectError> {
+        let failed = |error: rustix::io::Errno| CollectError::io(&self.path, "read", error.into());
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let stat = match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(rustix::io::Errno::NOENT) => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            entries.push(Entry {
+                // Names of ours are ASCII.
+                name: name.to_str().map(str::to_owned).map_err(|_| name.to_bytes().to_owned()),
+                kind: FileType::from_raw_mode(stat.st_mode),
+                len: u64::try_from(stat.st_size).unwrap_or(0),
+                modified: Time::from_unix_ns(
+                    i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+                ),
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Lets two names in it change places.
+    pub(super) fn exchange(&self, one: &str, other: &str) -> Result<(), CollectError> {
+        renameat2(&self.fd, one, &self.fd, other, RenameFlags::RENAME_EXCHANGE)
+            .map_err(|error| CollectError::file(&self.path.join(other), "rename", error))
+    }
+
+    /// Removes the empty directory `name`.
+    pub(super) fn remove_directory(&self, name: &str) -> Result<(), CollectError> {
+        unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir)
+            .map_err(|error| CollectError::file(&self.path.join(name), "remove", error))
     }
 
     /// Where it was opened.

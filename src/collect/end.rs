@@ -173,7 +173,7 @@ fn release(held: Held, recording: Option<(&ProbeSet, SlotId)>) -> Result<(), Col
 }
 
 /// Writes the report and the log's last line.
-fn report(
+pub(super) fn report(
     settings: &Settings,
     mut session: Session,
     drain: Option<&Drain>,
@@ -199,7 +199,11 @@ fn report(
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
     if session.directory.put_new(file::REPORT, text.as_bytes())? {
         let (formats, formats_failed) = write_formats(settings, &session.directory, &report);
-        let offset = session.attachment.attached.boot_to_unix_ns;
+        // A recording that was lost may be of a boot with another clock.
+        let offset = match session.attachment.lost {
+            None => session.attachment.attached.boot_to_unix_ns,
+            Some(_) => clock::boot_to_unix_ns(),
+        };
         let finished = Finished {
             verdict: report.verdict,
             findings: counts,
@@ -224,7 +228,7 @@ fn report(
 /// Writes the report in the configured formats: the names of the files, and what failed.
 /// They can be made from it again at any time, so a failure costs nothing but that file,
 /// and not even a mistake of ours in a renderer costs more.
-fn write_formats(
+pub(super) fn write_formats(
     settings: &Settings,
     directory: &Directory,
     report: &Report,

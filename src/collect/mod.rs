@@ -9,6 +9,7 @@
 mod account;
 mod attach;
 mod attachment;
+mod build;
 mod clock;
 mod collector;
 mod course;
@@ -17,7 +18,9 @@ mod end;
 mod error;
 mod evidence;
 mod lock;
+mod orphan;
 mod processes;
+mod retention;
 mod run;
 mod session;
 mod step;
@@ -29,6 +32,7 @@ pub use collector::{collect, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
 pub use evidence::detector;
+pub use retention::{Expired, Surplus, surplus};
 pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
 
@@ -43,6 +47,12 @@ pub mod file {
     pub const EXECS: &str = "execs.jsonl";
     /// The exit report.
     pub const REPORT: &str = "report.json";
+    /// What a step of a build tells the steps after it.
+    pub const BUILD: &str = "build.json";
+    /// Which step goes on with its build.
+    pub const BUILD_NEXT: &str = "build.next";
+    /// All of them.
+    pub const ALL: [&str; 5] = [ANNOTATIONS, EXECS, REPORT, BUILD, BUILD_NEXT];
 }
 
 /// Where the report directories are.

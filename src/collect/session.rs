@@ -1,7 +1,7 @@
 //! Draining, judging and writing down: the state of one collection.
 
 use super::{
-    CollectError, attachment::Attachment, clock, collector::path_of, directory::Directory,
+    CollectError, attachment::Attachment, build, clock, collector::path_of, directory::Directory,
     evidence, file, processes::Processes, step,
 };
 use crate::{
@@ -9,7 +9,8 @@ use crate::{
     config::Settings,
     detect::Detector,
     event::{self, Environment, Event, Exec, Flags, ProcessId},
-    execlog, oci,
+    execlog,
+    oci::{self, Bundle},
     redact::Redactor,
     report::{
         Time,
@@ -89,6 +90,9 @@ impl Session {
         let path = super::containers_directory(settings).join(&attachment.directory);
         let directory = Directory::open(&path)?
             .ok_or_else(|| CollectError::io(&path, "open", std::io::ErrorKind::NotFound.into()))?;
+        // For who finds this directory alone, without the container's run directory:
+        // somebody is at work here. Who has the run directory needs no leave.
+        let _ = directory.try_lock();
         let log = directory.append(file::ANNOTATIONS)?;
         let log = Log::new(log, &attachment.attached.container.id)
             .map_err(|e| CollectError::io(&path.join(file::ANNOTATIONS), "read", e))?;
@@ -101,7 +105,10 @@ impl Session {
         });
         let redactor = redactor.map(|salt| Redactor::new(&salt));
         let mut attachment = attachment;
-        describe(&mut attachment.attached.container, redactor.as_ref());
+        // By now the bundle of a lost recording may be another container's.
+        if attachment.lost.is_none() {
+            describe(settings, &mut attachment, &directory, redactor.as_ref());
+        }
         let mut session = Session {
             events: directory.append(file::EXECS)?,
             attachment,
@@ -189,6 +196,14 @@ impl Session {
             }
         }
         self.resumed = self.position != Position(0);
+        let torn = lines.is_torn();
+        if self.attachment.lost.is_some() {
+            // There is no ring that these could be drained from again.
+            whole = length;
+            if torn {
+                self.fail("the event file ends in the middle of a line".to_owned());
+            }
+        }
         self.events
             .set_len(whole)
             .map_err(|e| CollectError::io(&self.directory.path().join(file::EXECS), "cut", e))
@@ -472,13 +487,29 @@ impl Session {
     }
 }
 
-/// Fills in what bundle and engine tell and is too slow for the hook.
-fn describe(container: &mut model::Container, redactor: Option<&Redactor>) {
-    container.step = step::read(container, redactor);
-    if container.engine.as_deref() == Some("podman")
-        && let Some(bundle) = &container.bundle
-    {
-        let stored = oci::stored(&path_of(bundle));
+/// Fills in what bundle and engine tell and is too slow for the hook. The bundle is there
+/// still: engines remove it after poststop, which waits for who reads this.
+fn describe(
+    settings: &Settings,
+    attachment: &mut Attachment,
+    directory: &Directory,
+    redactor: Option<&Redactor>,
+) {
+    let container = &mut attachment.attached.container;
+    let Some(path) = container.bundle.as_ref().map(|bundle| path_of(bundle)) else { return };
+    if let Ok(bundle) = Bundle::read(&path) {
+        container.step = step::of(container, &bundle, redactor);
+        let build = match &attachment.builder {
+            Some(id) => Some(build::of_process(id)),
+            None => build::upon(settings, directory, container, &bundle),
+        };
+        if let Some(step) = &mut container.step {
+            // What was given says more.
+            step.build = step.build.take().or(build);
+        }
+    }
+    if container.engine.as_deref() == Some("podman") {
+        let stored = oci::stored(&path);
         container.name = container.name.take().or(stored.name);
         container.image = container.image.take().or(stored.image);
     }

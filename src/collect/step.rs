@@ -1,6 +1,5 @@
 //! What a container was told to execute.
 
-use super::collector::path_of;
 use crate::{
     oci::{self, Bundle},
     redact::Redactor,
@@ -15,10 +14,12 @@ const KEPT: usize = 8 << 10;
 /// Bytes of it that an advice names.
 const NAMED: usize = 150;
 
-/// The step that the bundle's configuration tells, while it is there: engines remove
-/// it after poststop, which waits for who reads this.
-pub(super) fn read(container: &Container, redactor: Option<&Redactor>) -> Option<Step> {
-    let bundle = Bundle::read(&path_of(container.bundle.as_ref()?)).ok()?;
+/// The step that the bundle's configuration tells.
+pub(super) fn of(
+    container: &Container,
+    bundle: &Bundle,
+    redactor: Option<&Redactor>,
+) -> Option<Step> {
     let argv = bundle.arguments().iter().map(|argument| argument.as_bytes());
     let tool = argv.clone().next()?;
     let redacted = redactor.and_then(|redactor| redactor.argv(tool, argv.clone(), &[]));
@@ -27,7 +28,7 @@ pub(super) fn read(container: &Container, redactor: Option<&Redactor>) -> Option
         None => argv.map(Bytes::from).collect(),
     };
     let command_omitted = cut(&mut command);
-    let build = oci::build_of(container.engine.as_deref(), &bundle);
+    let build = oci::build_of(container.engine.as_deref(), bundle);
     Some(Step { command, command_omitted, build })
 }
 
@@ -78,10 +79,9 @@ mod tests {
                 "linux": { "cgroupsPath": "/ci-42/docker/buildkit/abc" },
             });
             std::fs::write(directory.path().join("config.json"), spec.to_string()).unwrap();
-            let bundle = directory.path().to_str().map(Bytes::from);
-            let engine = Some(engine.to_owned());
-            let container = Container { bundle, engine, ..Container::default() };
-            read(&container, Some(&Redactor::new(b"salt")))
+            let bundle = Bundle::read(directory.path()).unwrap();
+            let container = Container { engine: Some(engine.to_owned()), ..Container::default() };
+            of(&container, &bundle, Some(&Redactor::new(b"salt")))
         };
         let step = step_of(&["/bin/sh", "-c", "curl -u me:secret http://h/"], "buildkit").unwrap();
         assert_eq!(step.build.as_ref().map(|build| build.id.as_str()), Some("ci-42"));
@@ -98,7 +98,5 @@ mod tests {
         assert_eq!(step.command.len(), 0);
 
         assert_eq!(step_of(&[], "buildkit"), None);
-        std::fs::remove_file(directory.path().join("config.json")).unwrap();
-        assert_eq!(read(&Container::default(), None), None);
     }
 }

@@ -8,6 +8,8 @@ use super::{
     directory::Directory,
     end::take_over,
     lock::Lock,
+    orphan::{self, Adopted},
+    retention::{self, Surplus},
 };
 use crate::{
     cgroup,
@@ -24,6 +26,13 @@ pub struct Swept {
     pub finished: Vec<ContainerId>,
     /// Containers that run and had lost their collector: they have a new one.
     pub resumed: Vec<ContainerId>,
+    /// Runs of which only the report directory was left, by its name: they have a
+    /// report now.
+    pub orphans: Vec<String>,
+    /// Runs with a report whose log did not say so, by its name; it does now.
+    pub closed: Vec<String>,
+    /// Finished runs that were removed, or should have been.
+    pub surplus: Surplus,
     /// Scopes that belonged to nobody.
     pub released: usize,
     /// Probe sets that were unloaded.
@@ -41,11 +50,20 @@ pub fn sweep(settings: &Settings, config: Option<&Path>, unload: bool) -> Swept 
             swept.errors.push(error);
         }
     }
+    for name in orphan::without_end(settings, &mut swept.errors) {
+        if let Err(error) = sweep_orphan(settings, config, &name, &mut swept) {
+            swept.errors.push(error);
+        }
+    }
     if let Err(error) = release_stale(settings, &mut swept) {
         swept.errors.push(error);
     }
     if let Err(error) = cgroup::remove_left() {
         swept.errors.push(error.into());
+    }
+    match retention::remove(settings, &mut swept.errors) {
+        Ok(surplus) => swept.surplus = surplus,
+        Err(error) => swept.errors.push(error),
     }
     if unload {
         match trace::unload(&settings.bpffs) {
@@ -86,6 +104,22 @@ fn sweep_container(
     } else {
         take_over(settings, held)?;
         swept.finished.push(id.clone());
+    }
+    Ok(())
+}
+
+/// Sees to a run that has no report and that may have no run directory either.
+fn sweep_orphan(
+    settings: &Settings,
+    config: Option<&Path>,
+    name: &str,
+    swept: &mut Swept,
+) -> Result<(), CollectError> {
+    match orphan::adopt(settings, name)? {
+        Adopted::NoOrphan => {}
+        Adopted::Reported => swept.orphans.push(name.to_owned()),
+        Adopted::Closed => swept.closed.push(name.to_owned()),
+        Adopted::Revived(id) => sweep_container(settings, config, &id, swept)?,
     }
     Ok(())
 }

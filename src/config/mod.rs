@@ -13,4 +13,5 @@ mod written;
 mod tests;
 
 pub use error::{ConfigError, Problem};
-pub use settings::{DEFAULT_PATH, Honour, OnError, Runtimes, Settings, When};
+pub use settings::{DEFAULT_PATH, Honour, OnError, Retention, Runtimes, Settings, When};
+pub use value::{KeepAge, KeepSize};

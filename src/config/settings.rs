@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file that is read when no other is named.
 pub const DEFAULT_PATH: &str = "/etc/buildwarden/buildwarden.toml";
@@ -62,6 +63,16 @@ pub struct Runtimes {
     pub youki: Option<PathBuf>,
 }
 
+/// Which finished runs `gc` keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Those whose report is younger; `None` for all.
+    pub age: Option<Duration>,
+    /// The newest that, with all that is not finished, fit into so many bytes; `None`
+    /// for all.
+    pub size: Option<u64>,
+}
+
 /// Everything an administrator can decide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -89,6 +100,8 @@ pub struct Settings {
     pub redaction: bool,
     /// Whether `execs.jsonl` stays after the report is written.
     pub keep_execs: bool,
+    /// How long finished runs are kept.
+    pub keep: Retention,
     /// The group that may read logs and reports; root's when there is none.
     pub group: Option<String>,
     /// The formats that are written beside `report.json`.

@@ -1,8 +1,9 @@
-use super::settings::{Honour, OnError, Settings, When};
+use super::settings::{Honour, OnError, Retention, Settings, When};
 use super::written::Written;
 use crate::report::format::Format;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const DOCUMENTED: &str = include_str!("../../config/buildwarden.toml");
 
@@ -106,6 +107,20 @@ fn a_value_is_taken() {
     check("report.formats = ['markdown', 'gitlab-codequality']", |s| {
         s.formats = vec![Format::Markdown, Format::GitlabCodequality];
     });
+    let keep = |text: &str, age: Option<u64>, size: Option<u64>| {
+        let keep = Retention { age: age.map(Duration::from_secs), size };
+        let want = Settings { keep, ..Settings::default() };
+        assert_eq!(parse(text), Ok(want), "{text}");
+    };
+    let month = Some(30 * 86_400);
+    keep("", month, None);
+    keep("keep.age = 'forever'", None, None);
+    keep("keep.age = '90m'", Some(5_400), None);
+    keep("keep.age = '12 h'", Some(43_200), None);
+    keep("keep.age = '2w'\nkeep.size = '10GiB'", Some(14 * 86_400), Some(10 << 30));
+    keep("keep.size = '1TiB'", month, Some(1 << 40));
+    keep("keep.size = 0", month, Some(0));
+    keep("keep.size = 'unlimited'", month, None);
     check("keep = { execs = false, group = 'ci' }", |s| {
         s.keep_execs = false;
         s.group = Some("ci".to_owned());
@@ -123,7 +138,10 @@ fn a_mistake_is_told_with_its_line() {
             "[ring]\nsize = '1MiB'\npools = 3",
             "line 3: unknown key `pools` (did you mean `pool`?), expected `size` or `pool`",
         ),
-        ("[keep]\n\"a\\u001b`\" = 1", "line 2: unknown key `a\\x1b``, expected `execs` or `group`"),
+        (
+            "[keep]\n\"a\\u001b`\" = 1",
+            "line 2: unknown key `a\\x1b``, expected `execs`, `age`, `size` or `group`",
+        ),
         (
             "[annotations]\non_error = 'ignore'",
             "line 2: unknown key `on_error` (did you mean `on-error`?), expected `trace`, `job` or `on-error`",
@@ -142,7 +160,7 @@ fn a_mistake_is_told_with_its_line() {
         ),
         (
             "ring.size = '1GiB'",
-            "line 1 (`ring.size = '1GiB'`): invalid value: string \"1GiB\", expected a size, as in `1048576`, \"256KiB\" or \"1MiB\"",
+            "line 1 (`ring.size = '1GiB'`): a ring of 1073741824 bytes does not exist, expected a power of two from 64KiB to 64MiB; the nearest is 64MiB",
         ),
         (
             "ring.size = 1",
@@ -178,7 +196,7 @@ fn a_mistake_is_told_with_its_line() {
         ),
         (
             "report.formats = ['text', 'markdwon']",
-            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
+            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `html`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
         ),
         (
             "report.formats = ['json']",
@@ -187,6 +205,26 @@ fn a_mistake_is_told_with_its_line() {
         (
             "report.formats = ['in-toto']",
             "line 1 (`report.formats = ['in-toto']`): an in-toto Statement needs subjects, which are not known yet when a container ends; `buildwarden report --format in-toto --subject …` writes one",
+        ),
+        (
+            "[keep]\n\nage = '30'",
+            "line 3 (`age = '30'`): expected an age, as in \"90m\", \"12h\", \"30d\" or \"8w\", or \"forever\"",
+        ),
+        (
+            "keep.age = '99999999999999999999d'",
+            "line 1 (`keep.age = '99999999999999999999d'`): expected an age, as in \"90m\", \"12h\", \"30d\" or \"8w\", or \"forever\"",
+        ),
+        (
+            "keep.age = 30",
+            "line 1 (`keep.age = 30`): invalid type: integer `30`, expected a string",
+        ),
+        (
+            "[keep]\nsize = '10GB'",
+            "line 2 (`size = '10GB'`): invalid value: string \"10GB\", expected a size, as in \"500MiB\" or \"10GiB\", or \"unlimited\"",
+        ),
+        (
+            "keep.size = -1",
+            "line 1 (`keep.size = -1`): invalid value: integer `-1`, expected a size, as in \"500MiB\" or \"10GiB\", or \"unlimited\"",
         ),
         (
             "keep.group = ''",

@@ -4,6 +4,8 @@ use crate::report::format::Format;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 /// Size of one container's ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,46 +39,148 @@ impl RingSize {
 
 impl<'de> Deserialize<'de> for RingSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SizeVisitor;
-        impl Visitor<'_> for SizeVisitor {
-            type Value = RingSize;
+        let visitor = SizeVisitor("a size, as in `1048576`, \"256KiB\" or \"1MiB\"");
+        Self::from_bytes(deserializer.deserialize_any(visitor)?).map_err(de::Error::custom)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size, as in `1048576`, \"256KiB\" or \"1MiB\"")
-            }
+/// A number of bytes, or text with a unit; with what to say is expected.
+struct SizeVisitor(&'static str);
 
-            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<RingSize, E> {
-                RingSize::from_bytes(bytes).map_err(E::custom)
-            }
+impl Visitor<'_> for SizeVisitor {
+    type Value = u64;
 
-            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<RingSize, E> {
-                let bytes = u64::try_from(bytes)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))?;
-                self.visit_u64(bytes)
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<RingSize, E> {
-                match parse_bytes(text) {
-                    Some(bytes) => self.visit_u64(bytes),
-                    None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(SizeVisitor)
+    fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<u64, E> {
+        Ok(bytes)
+    }
+
+    fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<u64, E> {
+        u64::try_from(bytes).map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+        parse_bytes(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
 
 /// `256KiB`, `1 MiB`, `65536B`, `65536`.
 fn parse_bytes(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim_start() {
+    let (number, unit) = split_unit(text)?;
+    let factor = match unit {
         "" | "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
         _ => return None,
     };
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    number.checked_mul(factor)
+}
+
+/// A whole number and what follows it.
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+/// How much disk finished runs may take before the oldest are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepSize(
+    /// Bytes; `None` for as much as there is.
+    pub Option<u64>,
+);
+
+impl KeepSize {
+    const EXPECTED: &'static str = "a size, as in \"500MiB\" or \"10GiB\", or \"unlimited\"";
+}
+
+impl FromStr for KeepSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "unlimited" => Ok(KeepSize(None)),
+            _ => parse_bytes(text)
+                .map(|bytes| KeepSize(Some(bytes)))
+                .ok_or_else(|| format!("expected {}", Self::EXPECTED)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for KeepSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Unlimited;
+        impl Visitor<'_> for Unlimited {
+            type Value = KeepSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(KeepSize::EXPECTED)
+            }
+
+            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<KeepSize, E> {
+                Ok(KeepSize(Some(bytes)))
+            }
+
+            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<KeepSize, E> {
+                SizeVisitor(KeepSize::EXPECTED).visit_i64(bytes).map(|bytes| KeepSize(Some(bytes)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeepSize, E> {
+                text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Unlimited)
+    }
+}
+
+/// How long a finished run is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct KeepAge(
+    /// `None` for ever.
+    pub Option<Duration>,
+);
+
+impl KeepAge {
+    pub(super) const fn days(days: u64) -> KeepAge {
+        KeepAge(Some(Duration::from_secs(days * 24 * 60 * 60)))
+    }
+}
+
+impl FromStr for KeepAge {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "forever" {
+            return Ok(KeepAge(None));
+        }
+        let seconds = split_unit(text).and_then(|(number, unit)| {
+            let factor = match unit {
+                "m" => 60,
+                "h" => 60 * 60,
+                "d" => 24 * 60 * 60,
+                "w" => 7 * 24 * 60 * 60,
+                _ => return None,
+            };
+            number.checked_mul(factor)
+        });
+        seconds.map(|seconds| KeepAge(Some(Duration::from_secs(seconds)))).ok_or_else(|| {
+            "expected an age, as in \"90m\", \"12h\", \"30d\" or \"8w\", or \"forever\"".to_owned()
+        })
+    }
+}
+
+impl TryFrom<String> for KeepAge {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// A number of bytes in its largest whole unit.

@@ -1,8 +1,8 @@
 //! The file as it is written: one type a table, every key optional.
 
 use super::error::{ParseError, Problem};
-use super::settings::{Honour, OnError, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, Pool, ReportFormat, RingSize};
+use super::settings::{Honour, OnError, Retention, Runtimes, Settings, When};
+use super::value::{AbsolutePath, GroupName, KeepAge, KeepSize, Pool, ReportFormat, RingSize};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -74,6 +74,8 @@ enum Heed {
 #[serde(default, deny_unknown_fields)]
 struct Keep {
     execs: bool,
+    age: KeepAge,
+    size: KeepSize,
     group: Option<GroupName>,
 }
 
@@ -119,7 +121,7 @@ impl Default for Directories {
 
 impl Default for Keep {
     fn default() -> Self {
-        Keep { execs: true, group: None }
+        Keep { execs: true, age: KeepAge::days(30), size: KeepSize(None), group: None }
     }
 }
 
@@ -167,6 +169,7 @@ impl Written {
             },
             redaction: self.redaction,
             keep_execs: self.keep.execs,
+            keep: Retention { age: self.keep.age.0, size: self.keep.size.0 },
             group: self.keep.group.map(|group| group.0),
             formats: self.report.formats.into_iter().map(|format| format.0).collect(),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),

@@ -1,7 +1,6 @@
 //! Whether Buildwarden can do its work on this machine: the facts of `host`,
 //! judged, and a container that proves it.
 
-mod bundle;
 mod judge;
 mod probe;
 mod terminal;
@@ -130,7 +129,7 @@ pub fn examine(
     };
     let mut checks = judge(&facts, settings, &own, features);
     if with_probe {
-        checks.push(probe(&facts, resolved, config));
+        checks.extend(probe(&facts, resolved, config));
     }
     // Stable: within a section the order is the order of checking.
     checks.sort_by_key(|check| check.section);

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const PATH: &str = "/etc/docker/daemon.json";
-
 const MAX_BYTES: u64 = 1 << 20;
 
 /// What `daemon.json` says about runtimes.
@@ -16,6 +14,8 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Docker {
     /// The runtimes that are Buildwarden, by name.
     pub runtimes: Vec<Runtime>,
+    /// The runtimes that are not.
+    pub others: Vec<String>,
     /// The default runtime, where one is named.
     pub default_runtime: Option<String>,
 }
@@ -47,9 +47,8 @@ struct WrittenRuntime {
     runtime_args: Vec<String>,
 }
 
-/// Reads `/etc/docker/daemon.json`; `None` when there is none.
-pub fn docker() -> Result<Option<Docker>, HostError> {
-    let path = Path::new(PATH);
+/// Reads a `daemon.json`; `None` when there is none.
+pub(super) fn docker(path: &Path) -> Result<Option<Docker>, HostError> {
     match read_bounded(path, MAX_BYTES) {
         Err(HostError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(None)
@@ -63,20 +62,22 @@ pub fn docker() -> Result<Option<Docker>, HostError> {
 
 fn parse(bytes: &[u8]) -> Result<Docker, serde_json::Error> {
     let written: Written = serde_json::from_slice(bytes)?;
-    let runtimes = written.runtimes.into_iter().filter_map(|(name, runtime)| {
-        let program = runtime.path?;
-        is_ours(&program, &runtime.runtime_args).then(|| Runtime {
-            name,
-            executable: executable(&program),
-            program,
-        })
-    });
-    Ok(Docker { runtimes: runtimes.collect(), default_runtime: written.default_runtime })
+    let (mut runtimes, mut others) = (Vec::new(), Vec::new());
+    for (name, runtime) in written.runtimes {
+        match runtime.path.filter(|program| is_ours(program, &runtime.runtime_args)) {
+            Some(program) => {
+                let executable = executable(&program);
+                runtimes.push(Runtime { name, program, executable });
+            }
+            None => others.push(name),
+        }
+    }
+    Ok(Docker { runtimes, others, default_runtime: written.default_runtime })
 }
 
 /// The program is Buildwarden under its own name, under one that says so (the
 /// shim is a link, as in `buildwarden-runc`), or is told to run it.
-fn is_ours(program: &Path, args: &[String]) -> bool {
+pub(super) fn is_ours(program: &Path, args: &[String]) -> bool {
     let named = |path: &Path| {
         path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"buildwarden"))
     };
@@ -106,6 +107,7 @@ mod tests {
                     program: PathBuf::from("/nonexistent/buildwarden-runc"),
                     executable: Executable::Missing,
                 }],
+                others: vec!["nvidia".to_owned(), "shimv2".to_owned()],
                 default_runtime: Some("traced".to_owned()),
             }
         );

@@ -20,6 +20,13 @@ pub enum Executable {
     Missing,
 }
 
+impl Executable {
+    /// Whether it can be executed.
+    pub fn is_yes(self) -> bool {
+        matches!(self, Executable::Yes { .. })
+    }
+}
+
 /// Looks at `path`, following symbolic links.
 pub fn executable(path: &Path) -> Executable {
     match fs::metadata(path) {

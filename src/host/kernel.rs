@@ -3,6 +3,12 @@
 use rustix::process::{Resource, getrlimit};
 use std::fs::read_to_string;
 
+/// Which boot of this machine this is: no two have the same. `None` where the kernel
+/// does not tell.
+pub fn boot_id() -> Option<String> {
+    trimmed("/proc/sys/kernel/random/boot_id")
+}
+
 /// The running kernel. A field is `None` where the kernel does not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {

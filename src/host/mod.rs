@@ -1,11 +1,15 @@
 //! Facts about this machine, found by asking. Nothing here decides or changes
 //! anything: `doctor` judges what is found.
 
+mod ancestors;
 mod btf;
 mod capabilities;
 mod cgroup;
 mod command;
+mod containers_conf;
+mod daemon;
 mod docker;
+mod engines;
 mod error;
 mod executable;
 mod hooks_d;
@@ -15,21 +19,25 @@ mod place;
 mod program;
 mod user_namespace;
 
+pub use ancestors::{Ancestor, ancestors};
 pub use btf::Btf;
 pub use capabilities::Capabilities;
 pub use cgroup::cgroup2_mount;
 pub use command::{CommandError, Output, output};
-pub use docker::{Docker, Runtime, docker};
+pub use containers_conf::{CONTAINERS_CONF, ContainersConf, hooks_dirs};
+pub use daemon::Daemon;
+pub use docker::{Docker, Runtime};
+pub use engines::{Containerd, Dockerd, Engines, Worker};
 pub use error::HostError;
 pub use executable::{Executable, executable};
 pub use hooks_d::{HOOKS_DIRS, Hook, HookFile, HooksDir, hooks_dir};
-pub use kernel::Kernel;
-pub use mounts::{Mount, mounts};
+pub use kernel::{Kernel, boot_id};
+pub use mounts::{Mount, Overlay, mounts};
 pub use place::Place;
 pub use program::{Program, find_program, find_program_where, programs};
 pub use user_namespace::in_initial_user_namespace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that is asked at once.
 #[derive(Debug)]
@@ -48,15 +56,26 @@ pub struct Facts {
     pub capabilities: Result<Capabilities, HostError>,
     /// Engines and runtimes found.
     pub programs: Vec<Program>,
-    /// The hooks directories, in [`HOOKS_DIRS`] order.
+    /// The hooks directories: [`HOOKS_DIRS`], and what containers.conf names besides.
     pub hooks: Vec<HooksDir>,
     /// Docker's configuration; `None` without one.
     pub docker: Result<Option<Docker>, HostError>,
+    /// Of the other engines, and of what runs.
+    pub engines: Engines,
 }
 
 impl Facts {
     /// Asks for everything. Runs each engine and runtime found for its version.
     pub fn gather() -> Facts {
+        let engines = Engines::gather();
+        let named = engines.containers_conf.hooks_dirs.iter().flat_map(|(_, dirs)| dirs);
+        let mut hooks: Vec<&Path> = HOOKS_DIRS.iter().map(Path::new).collect();
+        hooks.extend(
+            named
+                .map(PathBuf::as_path)
+                .filter(|dir| HOOKS_DIRS.iter().all(|usual| *dir != Path::new(usual))),
+        );
+        let hooks = hooks.into_iter().map(hooks_dir).collect();
         Facts {
             kernel: Kernel::read(),
             btf: Btf::read(),
@@ -71,8 +90,9 @@ impl Facts {
             initial_user_namespace: in_initial_user_namespace(),
             capabilities: Capabilities::read(),
             programs: programs(),
-            hooks: HOOKS_DIRS.iter().map(|dir| hooks_dir(dir.as_ref())).collect(),
-            docker: docker(),
+            hooks,
+            docker: docker::docker(&engines::daemon_json(engines::dockerd().as_ref())),
+            engines,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `/proc/self/mountinfo`, the fields that are asked for. The format is in
-//! proc_pid_mountinfo(5).
+//! proc_pid_mountinfo(5), that of an overlay's options in the kernel's
+//! Documentation/filesystems/overlayfs.rst.
 
 use super::error::HostError;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// One mount of this process's mount namespace.
@@ -15,6 +16,17 @@ pub struct Mount {
     pub point: PathBuf,
     /// The file system's type.
     pub file_system: String,
+    /// The layers, when it is an overlay.
+    pub overlay: Option<Overlay>,
+}
+
+/// The directories that an overlay is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlay {
+    /// Where it is written.
+    pub upper: PathBuf,
+    /// What it stands on, topmost first.
+    pub lower: Vec<PathBuf>,
 }
 
 /// The mounts of this process's mount namespace, in the order they were made.
@@ -33,7 +45,46 @@ fn parse(line: &[u8]) -> Option<Mount> {
     let point = unescape(fields.next()?);
     let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
     let file_system = String::from_utf8_lossy(fields.next()?).into_owned();
-    Some(Mount { root, point, file_system })
+    let overlay = (file_system == "overlay").then(|| overlay(fields.nth(1)?)).flatten();
+    Some(Mount { root, point, file_system, overlay })
+}
+
+/// The layers in an overlay's options; `None` when nothing writes to it.
+fn overlay(options: &[u8]) -> Option<Overlay> {
+    let (mut upper, mut lower) = (None, Vec::new());
+    for option in options.split(|byte| *byte == b',') {
+        let Some(equals) = option.iter().position(|byte| *byte == b'=') else { continue };
+        let (key, value) = (&option[..equals], unescape(&option[equals + 1..]));
+        match key {
+            b"upperdir" => upper = Some(value),
+            b"lowerdir" => lower.extend(layers(value.as_os_str().as_bytes())),
+            // Since 6.8, where they were given one by one.
+            b"lowerdir+" => lower.push(value),
+            _ => {}
+        }
+    }
+    Some(Overlay { upper: upper?, lower })
+}
+
+/// Takes `/a:/b` apart, where `\:` is a colon of a name.
+fn layers(list: &[u8]) -> Vec<PathBuf> {
+    let mut names = vec![Vec::new()];
+    let mut bytes = list.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b':' => names.push(Vec::new()),
+            _ => {
+                let literal = if byte == b'\\' { bytes.next() } else { Some(byte) };
+                names.last_mut().into_iter().for_each(|name| name.extend(literal));
+            }
+        }
+    }
+    // `::` comes before layers of which only data is taken.
+    names.into_iter().filter(|name| !name.is_empty()).map(path).collect()
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// Undoes the kernel's `\040` for a space, tab, newline or backslash.
@@ -50,7 +101,7 @@ fn unescape(field: &[u8]) -> PathBuf {
             _ => bytes.push(first),
         }
     }
-    PathBuf::from(OsString::from_vec(bytes))
+    path(bytes)
 }
 
 #[cfg(test)]
@@ -64,6 +115,7 @@ mod tests {
                 root: root.into(),
                 point: point.into(),
                 file_system: file_system.to_owned(),
+                overlay: None,
             })
         };
         let cases = [
@@ -82,6 +134,31 @@ mod tests {
         ];
         for (line, want) in cases {
             assert_eq!(parse(line.as_bytes()), want, "{line}");
+        }
+    }
+    #[test]
+    fn the_layers_of_an_overlay_are_told() {
+        for (options, want) in [
+            (
+                "rw,lowerdir=/l/A:/l/B,upperdir=/u,workdir=/w,uuid=on",
+                Some(("/u", &["/l/A", "/l/B"][..])),
+            ),
+            ("rw,lowerdir+=/a,lowerdir+=/b:c,upperdir=/u", Some(("/u", &["/a", "/b:c"]))),
+            (
+                "rw,lowerdir=/a\\040b\\134:c:/d\\054::/data,upperdir=/u\\054",
+                Some(("/u,", &["/a b:c", "/d,", "/data"])),
+            ),
+            ("ro,lowerdir=/a:/b", None),
+            ("rw,upperdir=/u", Some(("/u", &[]))),
+            ("", None),
+        ] {
+            let line = format!("1 2 0:3 / /m rw shared:1 - overlay overlay {options}");
+            let found = parse(line.as_bytes()).unwrap().overlay;
+            let want = want.map(|(upper, lower)| Overlay {
+                upper: upper.into(),
+                lower: lower.iter().map(PathBuf::from).collect(),
+            });
+            assert_eq!(found, want, "{options}");
         }
     }
 }

@@ -7,13 +7,16 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The programs that are looked for.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 14] = [
     "podman",
     "buildah",
     "crio",
     "docker",
     "dockerd",
     "containerd",
+    "ctr",
+    "buildkitd",
+    "kubelet",
     "runc",
     "crun",
     "youki",

@@ -18,11 +18,11 @@ const USUAL: [&str; 8] = [
     "kubepods",
 ];
 
-/// The build that a container of `engine` belongs to, as far as can be told.
+/// The build that the configuration of a container of `engine` tells.
 ///
-/// BuildKit and the classic builder put nothing about the build into a container's
-/// configuration. What is left is the cgroup parent: who gave one (`docker build
-/// --cgroup-parent`) has said what belongs together, and nothing else can be told.
+/// BuildKit and the classic builder put nothing about the build into it. What is left is
+/// the cgroup parent: who gave one (`docker build --cgroup-parent`) has said what belongs
+/// together.
 pub fn build_of(engine: Option<&str>, bundle: &Bundle) -> Option<Build> {
     let builds = ["buildkit", "docker", "buildah", "podman"];
     let engine = engine.filter(|engine| builds.contains(engine))?;

@@ -12,6 +12,8 @@ pub struct Bundle {
     arguments: Vec<String>,
     hostname: Option<String>,
     cgroups_path: Option<String>,
+    root: Option<String>,
+    mounts: Vec<Mount>,
 }
 
 /// The keys that matter. Not the specification's types: an engine that is newer than
@@ -23,6 +25,19 @@ struct Written {
     hostname: Option<String>,
     annotations: Option<BTreeMap<String, String>>,
     linux: Option<Linux>,
+    root: Option<Root>,
+    mounts: Option<Vec<Mount>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Root {
+    path: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Mount {
+    destination: Option<String>,
+    source: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -59,7 +74,8 @@ impl Bundle {
     }
 
     fn parse(bytes: &[u8]) -> serde_json::Result<Bundle> {
-        let Written { process, hostname, annotations, linux } = serde_json::from_slice(bytes)?;
+        let Written { process, hostname, annotations, linux, root, mounts } =
+            serde_json::from_slice(bytes)?;
         let process = process.unwrap_or_default();
         Ok(Bundle {
             annotations: annotations.unwrap_or_default(),
@@ -67,6 +83,8 @@ impl Bundle {
             arguments: process.args.unwrap_or_default(),
             hostname,
             cgroups_path: linux.unwrap_or_default().cgroups_path,
+            root: root.unwrap_or_default().path,
+            mounts: mounts.unwrap_or_default(),
         })
     }
 
@@ -100,6 +118,18 @@ impl Bundle {
         self.cgroups_path.as_deref()
     }
 
+    /// Its root file system: a path, from the bundle where it is not absolute.
+    pub fn root(&self) -> Option<&str> {
+        self.root.as_deref()
+    }
+
+    /// What is mounted at `destination`.
+    pub fn mounted_at(&self, destination: &str) -> Option<&str> {
+        let mut mounts = self.mounts.iter().rev();
+        let found = mounts.find(|mount| mount.destination.as_deref() == Some(destination))?;
+        found.source.as_deref()
+    }
+
     /// Whether the container only holds a pod's namespaces: it runs `pause` and
     /// nothing of the build.
     pub fn is_sandbox(&self) -> bool {
@@ -118,13 +148,16 @@ mod tests {
         let text =
             br#"{"ociVersion":"9.0","process":{"args":["a","b"],"env":["A=b"],"capabilities":{
             "bounding":["CAP_OF_TOMORROW"]}},"hostname":"h","annotations":{"x":"y"},"linux":{
-            "cgroupsPath":"/p/c","seccomp":{"defaultAction":"SCMP_ACT_OF_TOMORROW"}},"new":[]}"#;
+            "cgroupsPath":"/p/c","seccomp":{"defaultAction":"SCMP_ACT_OF_TOMORROW"}},"new":[],
+            "root":{"path":"/r"},"mounts":[{"destination":"/h","source":"/s","type":"of tomorrow"}]}"#;
         let bundle = Bundle::parse(text).unwrap();
         assert_eq!(bundle.arguments(), ["a", "b"]);
         assert_eq!(bundle.environment(), ["A=b"]);
         assert_eq!(bundle.hostname(), Some("h"));
         assert_eq!(bundle.annotation("x"), Some("y"));
         assert_eq!(bundle.cgroups_path(), Some("/p/c"));
+        assert_eq!(bundle.root(), Some("/r"));
+        assert_eq!((bundle.mounted_at("/h"), bundle.mounted_at("/x")), (Some("/s"), None));
         for text in ["{}", r#"{"process":null,"linux":{"cgroupsPath":null},"annotations":null}"#] {
             let bundle = Bundle::parse(text.as_bytes()).unwrap();
             assert!(bundle.arguments().is_empty() && bundle.cgroups_path().is_none(), "{text}");

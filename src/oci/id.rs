@@ -38,6 +38,20 @@ impl fmt::Display for ContainerId {
     }
 }
 
+/// Takes `id.<n>`, the name of an id's second and later runs, apart. An id may itself
+/// end so.
+pub fn split_run(name: &str) -> Option<(&str, u32)> {
+    let (id, number) = name.rsplit_once('.')?;
+    let parsed: u32 = number.parse().ok()?;
+    (!id.is_empty() && parsed > 0 && parsed.to_string() == number).then_some((id, parsed))
+}
+
+/// Whether this is an id, or one with the number of a run.
+pub fn could_be_a_run(name: &str) -> bool {
+    let id = split_run(name).map_or(name, |(id, _)| id);
+    ContainerId::new(id).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 
 mod build;
 mod bundle;
+mod classic;
 mod error;
 mod hooks;
 mod id;
@@ -12,9 +13,10 @@ mod storage;
 
 pub use build::build_of;
 pub use bundle::Bundle;
+pub use classic::{ClassicStep, classic_step};
 pub use error::OciError;
 pub use hooks::{Configuration, Hooks};
-pub use id::ContainerId;
+pub use id::{ContainerId, could_be_a_run, split_run};
 pub use identity::{Identity, is_last_resort, job_from_environment, job_id};
 pub use state::State;
 pub use storage::{Stored, stored};

@@ -172,7 +172,8 @@ pub struct Step {
 pub struct Build {
     /// What its steps have in common.
     pub id: String,
-    /// What that is: `cgroup parent`, which is as sure as whoever gave it made it unique.
+    /// What that is: `cgroup parent`, `builder process` or `built upon`; how sure each is
+    /// stands in docs/formats.md.
     pub source: String,
 }
 

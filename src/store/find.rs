@@ -1,6 +1,7 @@
 //! From what a person types to one run.
 
-use super::{Run, Store, StoreError, could_be_a_run, run::split_number};
+use super::{Run, Store, StoreError};
+use crate::oci::{could_be_a_run, split_run};
 use std::collections::BTreeMap;
 
 /// How many ids an error names.
@@ -16,7 +17,7 @@ impl Store {
         if !could_be_a_run(wanted) {
             return Err(StoreError::NotAnId(wanted.to_owned()));
         }
-        let numbered = split_number(wanted);
+        let numbered = split_run(wanted);
         let prefix = numbered.map_or(wanted, |(id, _)| id);
         let mut containers: BTreeMap<String, BTreeMap<u32, Run>> = BTreeMap::new();
         for run in self.runs()?.into_iter().filter(|run| run.name().starts_with(prefix)) {

@@ -19,7 +19,7 @@ use crate::{
     annotation::Attached,
     collect::{attachment_of, containers_directory},
     config::Settings,
-    oci::ContainerId,
+    oci::{ContainerId, could_be_a_run, split_run},
 };
 use std::{
     fs, io,
@@ -73,7 +73,7 @@ impl Store {
     fn beginning(&self, run: &Run) -> (Option<Attached>, bool) {
         let name = run.name();
         // The directory of a later run has a number behind the id.
-        let ids = [Some(name), run::split_number(name).map(|(id, _)| id)];
+        let ids = [Some(name), split_run(name).map(|(id, _)| id)];
         let live = || ids.iter().flatten().filter(|id| self.is_live(id));
         let attached = live().find_map(|id| attachment_of(&self.live.join(id), name));
         (attached, live().next().is_some())
@@ -83,12 +83,6 @@ impl Store {
     pub fn is_live(&self, id: &str) -> bool {
         ContainerId::new(id).is_ok() && self.live.join(id).is_dir()
     }
-}
-
-/// Whether this is an id, or one with the number of a run.
-fn could_be_a_run(name: &str) -> bool {
-    let id = run::split_number(name).map_or(name, |(id, _)| id);
-    ContainerId::new(id).is_ok()
 }
 
 #[cfg(test)]

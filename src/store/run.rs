@@ -111,10 +111,3 @@ impl Run {
         StoreError::Io { path, source }
     }
 }
-
-/// Takes `id.<n>` apart.
-pub(super) fn split_number(name: &str) -> Option<(&str, u32)> {
-    let (id, number) = name.rsplit_once('.')?;
-    let parsed: u32 = number.parse().ok()?;
-    (!id.is_empty() && parsed > 0 && parsed.to_string() == number).then_some((id, parsed))
-}

@@ -31,6 +31,7 @@ impl Host {
                 ring_bytes: 0,
                 attach_ms: 0.0,
                 boot_to_unix_ns: 0,
+                boot_id: None,
             };
             host.log(directory, id).attached(Time::from_unix_ns(1), &attached).unwrap();
         }

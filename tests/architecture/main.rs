@@ -6,7 +6,7 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("escape", &[]),
     ("event", &[]),
     ("wire", &["event"]),
@@ -20,6 +20,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("oci", &["report"]),
     ("config", &["detect", "escape", "report"]),
     ("runtime", &["config", "escape", "host", "oci"]),
+    ("install", &["host"]),
     ("trace", &[]),
     (
         "collect",
@@ -53,6 +54,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "event",
             "execlog",
             "host",
+            "install",
             "oci",
             "report",
             "runtime",

@@ -2,6 +2,7 @@
 
 use crate::doctor::{Check, Section};
 use crate::host::{Docker, Executable, Facts, HOOKS_DIRS, Hook, HookFile, HooksDir, Runtime};
+use std::path::{Path, PathBuf};
 
 const SECTION: Section = Section::Hooks;
 
@@ -84,6 +85,11 @@ fn our_hook(hook: &Hook) -> Check {
     }
 }
 
+/// The engine whose installation is for a reader of hooks.
+fn installer(reader: &str) -> &str {
+    if reader == "crio" { reader } else { "podman" }
+}
+
 fn is_start(stage: &str) -> bool {
     matches!(stage, "createRuntime" | "prestart")
 }
@@ -107,10 +113,9 @@ fn coverage(facts: &Facts) -> Vec<Check> {
             _ => None,
         })
         .collect();
-    let covers = |stage: fn(&str) -> bool, dirs: &[&str]| {
+    let covers = |stage: fn(&str) -> bool, dirs: &[&Path]| {
         working.iter().any(|(dir, hook)| {
-            dirs.iter().any(|wanted| dir.path.as_os_str() == *wanted)
-                && hook.stages.iter().any(|name| stage(name))
+            dirs.contains(&dir.path.as_path()) && hook.stages.iter().any(|name| stage(name))
         })
     };
     if readers.is_empty() {
@@ -119,34 +124,54 @@ fn coverage(facts: &Facts) -> Vec<Check> {
     let name = "hook stages";
     let engines = readers.join(", ");
     let [usual, local] = HOOKS_DIRS;
-    let check = match (covers(is_start, &HOOKS_DIRS), covers(is_end, &HOOKS_DIRS)) {
+    let conf = facts.engines.containers_conf.hooks_dirs.as_ref();
+    let podmans: Vec<&Path> = match conf {
+        Some((_, dirs)) => dirs.iter().map(PathBuf::as_path).collect(),
+        None => vec![usual.as_ref()],
+    };
+    let mut all: Vec<&Path> = HOOKS_DIRS.iter().map(Path::new).collect();
+    if has(facts, "podman") {
+        all.extend(&podmans);
+    }
+    let check = match (covers(is_start, &all), covers(is_end, &all)) {
         (false, false) => Check::warning(
             SECTION,
             name,
             format!("no working hook in {usual} or {local}: nothing is traced under {engines}"),
-            format!("copy Buildwarden's hook files into {usual}"),
+            format!("run `buildwarden install --engine {}`", installer(readers[0])),
         ),
         (false, true) => Check::problem(
             SECTION,
             name,
             format!("no working hook at createRuntime: nothing is traced under {engines}"),
-            format!("copy Buildwarden's hook files into {usual}"),
+            format!("run `buildwarden install --engine {}`", installer(readers[0])),
         ),
         (true, false) => Check::warning(
             SECTION,
             name,
             "no working hook at poststop: a container whose collector died gets its report from `buildwarden gc` only",
-            format!("copy Buildwarden's hook files into {usual}"),
+            format!("run `buildwarden install --engine {}`", installer(readers[0])),
         ),
-        // podman run's default is the first directory alone.
-        (true, true) if has(facts, "podman") && !covers(is_start, &[usual]) => Check::warning(
-            SECTION,
-            name,
-            format!("only in {local}, which `podman run` does not read by itself"),
-            format!(
-                "move the hook files to {usual}, or name {local} as hooks_dir in containers.conf"
+        (true, true) if has(facts, "podman") && !covers(is_start, &podmans) => match conf {
+            Some((file, _)) => Check::problem(
+                SECTION,
+                name,
+                format!(
+                    "hooks_dir in {} leaves out the directory of the hooks: `podman run` is not traced",
+                    file.display()
+                ),
+                format!("add {usual} to hooks_dir there"),
             ),
-        ),
+            // podman run's default is the first directory alone.
+            None => Check::warning(
+                SECTION,
+                name,
+                format!("only in {local}, which `podman run` does not read by itself"),
+                format!(
+                    "move the hook files to {usual}, or name {local} as hooks_dir in containers.conf"
+                ),
+            ),
+        },
         (true, true) => Check::ok(SECTION, name, format!("start and end, for {engines}")),
     };
     vec![check]
@@ -154,7 +179,7 @@ fn coverage(facts: &Facts) -> Vec<Check> {
 
 fn docker(facts: &Facts) -> Vec<Check> {
     let name = "Docker runtime";
-    let advice = "Docker has no hooks directory: its containers are traced by a runtime of Buildwarden's in /etc/docker/daemon.json";
+    let advice = "run `buildwarden install --engine docker`";
     match &facts.docker {
         Err(error) => vec![Check::problem(
             SECTION,

@@ -1,6 +1,7 @@
 //! From facts to checks. Pure, so that machines other than this one can be judged
 //! in tests.
 
+mod engines;
 mod hooks;
 mod kernel;
 mod privileges;
@@ -40,12 +41,13 @@ pub fn judge(
     checks.extend(features.iter().map(kernel::feature));
     checks.extend(privileges::judge(facts));
     checks.extend(settings::judge(settings, resolved, own));
-    checks.extend(engines(&facts.programs));
+    checks.extend(programs(&facts.programs));
     checks.extend(hooks::judge(facts));
+    checks.extend(engines::judge(facts));
     checks
 }
 
-fn engines(programs: &[Program]) -> Vec<Check> {
+fn programs(programs: &[Program]) -> Vec<Check> {
     if programs.is_empty() {
         return vec![Check::warning(
             Section::Engines,

@@ -2,8 +2,8 @@ use super::*;
 use crate::config::{DEFAULT_PATH, When};
 use crate::doctor::Status;
 use crate::host::{
-    Btf, Capabilities, Docker, Executable, HOOKS_DIRS, Hook, HookFile, HooksDir, HostError, Kernel,
-    Runtime,
+    Btf, Capabilities, Containerd, Docker, Dockerd, Engines, Executable, HOOKS_DIRS, Hook,
+    HookFile, HooksDir, HostError, Kernel, Runtime, Worker,
 };
 use std::path::PathBuf;
 
@@ -69,8 +69,10 @@ fn machine() -> Machine {
                     program: PathBuf::from("/usr/bin/buildwarden-runc"),
                     executable: Executable::Yes { this_one: true },
                 }],
+                others: Vec::new(),
                 default_runtime: Some("traced".to_owned()),
             })),
+            engines: Engines::default(),
         },
         settings: Settings::default(),
         own: Own {
@@ -419,5 +421,175 @@ fn docker_is_judged() {
             "Docker runtime",
             "traced names /usr/bin/buildwarden-runc, which is not there: no container starts with it",
         )],
+    );
+}
+
+fn worker(program: &str, ours: bool, executable: Executable) -> Worker {
+    Worker { program: program.into(), ours, executable }
+}
+
+#[test]
+fn what_goes_past_us_is_judged() {
+    use Status::{Problem, Warning};
+    const YES: Executable = Executable::Yes { this_one: false };
+    let engines = |m: &mut Machine, change: fn(&mut Engines)| change(&mut m.facts.engines);
+    check(
+        |m| engines(m, |e| e.containers_conf.errors.push(malformed())),
+        &[(Problem, "containers.conf", "/x: no")],
+    );
+    check(
+        |m| engines(m, |e| e.containers_conf.chroot_isolation = Some("/c".to_owned())),
+        &[(
+            Warning,
+            "build isolation",
+            "BUILDAH_ISOLATION=chroot in /c: steps of `buildah build` and `podman build` run without hooks",
+        )],
+    );
+    let named = |dir: &str| Some((PathBuf::from("/c"), vec![PathBuf::from(dir)]));
+    check(
+        |m| m.facts.engines.containers_conf.hooks_dirs = named("/other"),
+        &[(
+            Problem,
+            "hook stages",
+            "hooks_dir in /c leaves out the directory of the hooks: `podman run` is not traced",
+        )],
+    );
+    check(|m| m.facts.engines.containers_conf.hooks_dirs = named(HOOKS_DIRS[0]), &[]);
+    check(
+        |m| {
+            m.facts.engines.containers_conf.hooks_dirs = named("/own");
+            m.facts.hooks =
+                vec![hooks("/own", vec![hook("/own", "prestart"), hook("/own", "poststop")])];
+        },
+        &[],
+    );
+    check(
+        |m| {
+            let docker = m.facts.docker.as_mut().expect("readable").as_mut().expect("there");
+            docker.others = vec!["kata".to_owned(), "nvidia".to_owned()];
+        },
+        &[(
+            Warning,
+            "other runtimes",
+            "Docker's kata, nvidia: a container that is started with `--runtime` of these is not traced",
+        )],
+    );
+    let runs = |program, ours| {
+        let runtime = Some(worker(program, ours, YES));
+        let shim = || Some(worker("/l/runc", true, YES));
+        Some(Dockerd { pid: 7, command: shim(), runc: shim(), runtime })
+    };
+    check(|m| m.facts.engines.dockerd = runs("/l/runc", true), &[]);
+    check(
+        |m| m.facts.engines.dockerd = runs("/usr/sbin/runc", false),
+        &[(
+            Warning,
+            "other runtimes",
+            "Docker's runc: a container that is started with `--runtime` of these is not traced",
+        )],
+    );
+    check(
+        |m| m.facts.engines.stale = vec![("dockerd", "/etc/docker/daemon.json".into())],
+        &[(Warning, "daemon", "dockerd runs since before /etc/docker/daemon.json was changed")],
+    );
+    check(
+        |m| m.facts.engines.rootless = vec!["/run/user/1/docker.sock".into()],
+        &[(
+            Warning,
+            "rootless engines",
+            "/run/user/1/docker.sock: their containers are in user namespaces and are not traced",
+        )],
+    );
+
+    let shim = || Some(worker("/l/runc", true, YES));
+    let runc = || Some(worker("/usr/sbin/runc", false, YES));
+    let by = |command, runc| Some(Dockerd { pid: 7, command, runc, runtime: None });
+    let untraced = "the steps of `docker build` are not traced";
+    for (version, dockerd, want) in [
+        ("28.1.0", by(shim(), runc()), None),
+        ("28.1.0", by(None, shim()), None),
+        ("20.10.5", by(None, shim()), None),
+        (
+            "20.10.5",
+            by(shim(), runc()),
+            Some(format!(
+                "dockerd (7) runs /usr/sbin/runc by the first runc in its PATH: {untraced}"
+            )),
+        ),
+        (
+            "28.1.0",
+            by(runc(), shim()),
+            Some(format!(
+                "dockerd (7) runs /usr/sbin/runc by DOCKER_BUILDKIT_RUNC_COMMAND: {untraced}"
+            )),
+        ),
+        (
+            "28.1.0",
+            by(Some(worker("/l/runc", true, Executable::Missing)), None),
+            Some(format!(
+                "dockerd (7) runs /l/runc by DOCKER_BUILDKIT_RUNC_COMMAND, which cannot be executed: {untraced}"
+            )),
+        ),
+        ("28.1.0", by(None, None), Some("dockerd (7) has no runc in its PATH".to_owned())),
+    ] {
+        let want: Vec<_> = want.iter().map(|w| (Problem, "Docker BuildKit", w.as_str())).collect();
+        check(
+            |m| {
+                m.facts.programs[1].version = Ok(version.to_owned());
+                m.facts.engines.dockerd = dockerd;
+            },
+            &want,
+        );
+    }
+
+    let pods = |default: &str, ours: Executable| {
+        let runtimes =
+            [("buildwarden".to_owned(), Some(worker("/b", true, ours))), ("runc".to_owned(), None)];
+        Some(Containerd { default: default.to_owned(), runtimes: runtimes.into() })
+    };
+    check(|m| m.facts.engines.containerd = pods("buildwarden", YES), &[]);
+    check(
+        |m| m.facts.engines.containerd = pods("buildwarden", Executable::No),
+        &[(
+            Problem,
+            "containerd runtime",
+            "buildwarden names /b, which cannot be executed: no pod starts",
+        )],
+    );
+    let untraced = "runc is the default and not Buildwarden: pods are not traced";
+    check(
+        |m| m.facts.engines.containerd = pods("runc", YES),
+        &[(Warning, "containerd runtime", untraced)],
+    );
+    let alone = || {
+        let runtimes = [("runc".to_owned(), None)].into();
+        Some(Containerd { default: "runc".to_owned(), runtimes })
+    };
+    check(|m| m.facts.engines.containerd = alone(), &[]);
+    check(
+        |m| {
+            m.facts.engines.containerd = alone();
+            m.facts.programs.push(program("kubelet"));
+        },
+        &[(Warning, "containerd runtime", untraced)],
+    );
+
+    check(|m| m.facts.engines.buildkit = shim().map(Ok), &[]);
+    check(
+        |m| m.facts.engines.buildkit = Some(Err(malformed())),
+        &[(Problem, "BuildKit worker", "/x: no")],
+    );
+    let untraced = "the steps of buildkitd's builds are not traced";
+    check(
+        |m| m.facts.engines.buildkit = runc().map(Ok),
+        &[(Warning, "BuildKit worker", &format!("/usr/sbin/runc: {untraced}"))],
+    );
+    check(
+        |m| m.facts.programs.push(program("buildkitd")),
+        &[(Warning, "BuildKit worker", &format!("runc: {untraced}"))],
+    );
+    check(
+        |m| m.facts.engines.buildkit = Some(Ok(worker("/b", true, Executable::Missing))),
+        &[(Problem, "BuildKit worker", "/b cannot be executed: no step runs")],
     );
 }

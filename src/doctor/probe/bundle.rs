@@ -1,14 +1,12 @@
 //! The OCI bundle of the probe: this program alone, saying its version, with the
 //! hooks that an engine would add.
 
+use super::PROGRAM;
 use serde_json::{Value, json};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-
-/// Where this program lies in the container.
-pub(super) const PROGRAM: &str = "/buildwarden";
 
 /// A bundle in a directory of its own, removed when dropped.
 pub(super) struct Bundle {
@@ -54,7 +52,7 @@ impl Bundle {
     }
 }
 
-fn utf8(path: &Path) -> io::Result<&str> {
+pub(super) fn utf8(path: &Path) -> io::Result<&str> {
     path.to_str().ok_or_else(|| {
         io::Error::other(format!(
             "{}: a path in config.json must be UTF-8, expected another place",

@@ -1,0 +1,172 @@
+//! The daemon behind a socket: which process it is, how it was started, and whether its
+//! configuration has changed since.
+
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
+};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A daemon that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Its process.
+    pub pid: i32,
+    /// Its arguments, without its name.
+    pub args: Vec<OsString>,
+    /// Its environment as it was started.
+    pub environment: Vec<(OsString, OsString)>,
+    /// When it was started, to the second.
+    pub started: SystemTime,
+}
+
+impl Daemon {
+    /// Who listens on a socket; `name` is what it is called where systemd listens for it.
+    /// Never waits: a daemon that does not answer is none.
+    pub fn behind(socket: &Path, name: &str) -> Option<Daemon> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let own = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
+        connect(&own, &SocketAddrUnix::new(socket).ok()?).ok()?;
+        let pid = sockopt::socket_peercred(&own).ok()?.pid.as_raw_nonzero().get();
+        match pid {
+            // systemd has made the socket, for the daemon to take.
+            1 => Daemon::only(name),
+            _ => is_called(pid, name).then(|| Daemon::read(pid)).flatten(),
+        }
+    }
+
+    /// The one process of that name, where there is one.
+    pub fn only(name: &str) -> Option<Daemon> {
+        let entries = fs::read_dir("/proc").ok()?;
+        let mut pids = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid| is_called(*pid, name));
+        let pid = pids.next()?;
+        pids.next().is_none().then(|| Daemon::read(pid)).flatten()
+    }
+
+    fn read(pid: i32) -> Option<Daemon> {
+        let file = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
+        let args = strings(&file("cmdline")?).skip(1).collect();
+        let environment = strings(&file("environ")?)
+            .filter_map(|variable| {
+                let (name, value) = split(variable.as_bytes(), b'=')?;
+                Some((OsStr::from_bytes(name).into(), OsStr::from_bytes(value).into()))
+            })
+            .collect();
+        let started = started(&file("stat")?, &fs::read("/proc/stat").ok()?)?;
+        Some(Daemon { pid, args, environment, started })
+    }
+
+    /// The value of a variable, as it was started.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// The value of an option: `--name value` or `--name=value`.
+    pub fn option(&self, names: &[&str]) -> Option<PathBuf> {
+        let mut args = self.args.iter();
+        while let Some(arg) = args.next() {
+            if names.iter().any(|name| arg == name) {
+                return args.next().map(PathBuf::from);
+            }
+            let value = split(arg.as_bytes(), b'=')
+                .filter(|(name, _)| names.iter().any(|wanted| wanted.as_bytes() == *name));
+            if let Some((_, value)) = value {
+                return Some(OsStr::from_bytes(value).into());
+            }
+        }
+        None
+    }
+
+    /// Whether a file has changed since it was started, as far as whole seconds tell.
+    pub fn is_older_than(&self, path: &Path) -> bool {
+        let changed = fs::metadata(path).and_then(|file| file.modified());
+        changed.is_ok_and(|changed| changed >= self.started + Duration::from_secs(1))
+    }
+
+    /// The first program of a name in its PATH.
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        std::env::split_paths(self.variable("PATH")?)
+            .map(|directory| directory.join(name))
+            .find(|file| super::executable(file).is_yes())
+    }
+}
+
+fn is_called(pid: i32, name: &str) -> bool {
+    let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    comm.trim_ascii_end() == name.as_bytes()
+}
+
+fn strings(bytes: &[u8]) -> impl Iterator<Item = OsString> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    bytes.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec()))
+}
+
+fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(at, bytes)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
+}
+
+/// proc_pid_stat(5): field 22, in ticks since `btime` of proc_stat(5).
+fn started(stat: &[u8], system: &[u8]) -> Option<SystemTime> {
+    // The name before it may hold anything.
+    let after = &stat[memchr::memrchr(b')', stat)? + 1..];
+    let ticks = std::str::from_utf8(after).ok()?.split_ascii_whitespace().nth(19)?;
+    let seconds = ticks.parse::<u64>().ok()? / rustix::param::clock_ticks_per_second();
+    let boot = std::str::from_utf8(system).ok()?.lines().find_map(|l| l.strip_prefix("btime "))?;
+    Some(UNIX_EPOCH + Duration::from_secs(boot.trim().parse::<u64>().ok()? + seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn the_listener_is_known() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let socket = dir.path().join("socket");
+        assert_eq!(Daemon::behind(&socket, "x"), None);
+        let listener = UnixListener::bind(&socket).expect("bound");
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let comm = fs::read_to_string("/proc/self/comm").expect("a name");
+        // Of the process, not of the test's thread.
+        let comm = fs::read_to_string(format!("/proc/{own}/comm")).unwrap_or(comm);
+        let daemon = Daemon::behind(&socket, comm.trim_end()).expect("itself");
+        assert_eq!(daemon.pid, own);
+        assert_eq!(daemon.variable("PATH"), std::env::var_os("PATH").as_deref());
+        let age = SystemTime::now().duration_since(daemon.started).expect("in the past");
+        assert!(age < Duration::from_secs(3600), "{age:?}");
+        assert!(!daemon.is_older_than("/proc/nothing".as_ref()));
+        fs::write(dir.path().join("file"), "").expect("written");
+        let later = SystemTime::now() + Duration::from_secs(60);
+        let file = fs::File::open(dir.path().join("file")).expect("opened");
+        file.set_modified(later).expect("set");
+        assert!(daemon.is_older_than(&dir.path().join("file")));
+        drop(listener);
+    }
+
+    #[test]
+    fn options_are_read() {
+        let args = ["-c", "/a", "--config-file=/b", "--x"].map(OsString::from).to_vec();
+        let started = UNIX_EPOCH;
+        let daemon = Daemon { pid: 1, args, environment: Vec::new(), started };
+        assert_eq!(daemon.option(&["--config", "-c"]), Some("/a".into()));
+        assert_eq!(daemon.option(&["--config-file"]), Some("/b".into()));
+        assert_eq!(daemon.option(&["--x"]), None);
+        assert_eq!(daemon.option(&["--y"]), None);
+        let stat = b"7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 500 20";
+        assert!(started_at(stat).is_some_and(|seconds| seconds >= 1000));
+    }
+
+    fn started_at(stat: &[u8]) -> Option<u64> {
+        let at = started(stat, b"cpu 1\nbtime 1000\n")?;
+        Some(at.duration_since(UNIX_EPOCH).ok()?.as_secs())
+    }
+}
