@@ -13,6 +13,8 @@ use std::{
 };
 use tempfile::TempDir;
 
+const JOBS: [&str; 3] = ["job", "job-clean", "job-hostile"];
+
 /// A desktop's and a telephone's window, light and dark.
 pub(crate) const LOOKS: [Look; 4] = [
     Look { width: 1280, height: 800, dark: false },
@@ -37,7 +39,8 @@ impl Pages {
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         }
         let hostile = made_of::hostile_job("<b>\u{202e}\x1b[31m&quot;");
-        for (name, job) in [("job", made_of::job()), ("job-hostile", hostile)] {
+        let jobs = [made_of::job(), made_of::clean_job(), hostile];
+        for (name, job) in JOBS.into_iter().zip(jobs) {
             fs::write(pages.path(name), html::render_job(&job)).unwrap();
         }
         pages
@@ -49,7 +52,7 @@ impl Pages {
 
     /// Every page with its name.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
-        let names = FIXTURES.into_iter().chain(["job", "job-hostile"]);
+        let names = FIXTURES.into_iter().chain(JOBS);
         names.map(|name| (name, self.path(name)))
     }
 }

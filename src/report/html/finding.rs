@@ -60,8 +60,12 @@ pub(super) fn cards(run: &Run<'_>) -> Markup {
 }
 
 fn overview(run: &Run<'_>) -> Markup {
+    let label = match run.number {
+        0 => "Overview of the findings".to_owned(),
+        number => format!("Overview of the findings of container {number}"),
+    };
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Overview of the findings" {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
             table.overview {
                 caption.quiet { "Overview" }
                 thead {

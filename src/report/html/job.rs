@@ -152,7 +152,7 @@ fn containers(report: &JobReport, runs: &[Run<'_>]) -> Markup {
     html! {
         @if shown.is_empty() { p.faint { "No container of this job is on record." } }
         @else {
-            div.scroll tabindex="0" role="region" aria-label="Containers and steps" {
+            div.scroll tabindex="0" role="region" aria-label="Table of containers and steps" {
                 table.containers {
                     caption.quiet { "Containers and steps of the job" }
                     thead {
