@@ -155,13 +155,9 @@ fn buildah_builds_are_told_apart(release: impl Fn(&Dir) -> Release) {
     for buildah in [false, true] {
         let dir = Dir::new();
         let podman = Podman::of(&dir, release(&dir));
-        let found =
-            side_by_side(
-                &dir,
-                |text| {
-                    if buildah { podman.buildah(text) } else { podman.build(text) }
-                },
-            );
+        let found = side_by_side(&dir, |text| {
+            if buildah { podman.buildah(&[], text) } else { podman.build(&[], text) }
+        });
         expect_two(&found, "builder process");
         dir.expect_nothing_live();
     }

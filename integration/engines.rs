@@ -76,6 +76,7 @@ fn root_next_podman_build_has_a_report_for_each_run() {
 
 fn build_has_a_report_for_each_run(dir: &Dir, podman: &Podman<'_>) {
     let done = podman.build(
+        &[],
         "FROM img:1
          RUN true
          RUN wget http://198.51.100.23/x; true

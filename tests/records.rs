@@ -104,6 +104,8 @@ impl Recording {
             findings: findings.iter().map(|finding| finding.importance).collect(),
             report: report.map(|_| "report.json".to_owned()),
             reasons: vec![],
+            formats: vec![],
+            formats_failed: vec![],
             job,
             other_jobs: vec![],
             formats: vec![],

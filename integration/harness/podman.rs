@@ -95,14 +95,14 @@ impl<'a> Podman<'a> {
 
     /// `podman build` of a Containerfile, with the hooks.
     #[track_caller]
-    pub(crate) fn build(&self, containerfile: &str) -> Done {
-        self.build_by(self.command(), containerfile)
+    pub(crate) fn build(&self, options: &[&str], containerfile: &str) -> Done {
+        self.build_by(self.command(), options, containerfile)
     }
 
     /// `buildah build` of a Containerfile, with the hooks, in podman's storage.
     #[track_caller]
-    pub(crate) fn buildah(&self, containerfile: &str) -> Done {
-        self.build_by(self.on_its_storage("buildah"), containerfile)
+    pub(crate) fn buildah(&self, options: &[&str], containerfile: &str) -> Done {
+        self.build_by(self.on_its_storage("buildah"), options, containerfile)
     }
 
     /// `buildah ARG…`. It reads the host's hooks directory, which is this test's here.
@@ -116,10 +116,10 @@ impl<'a> Podman<'a> {
     }
 
     #[track_caller]
-    fn build_by(&self, mut command: Command, containerfile: &str) -> Done {
+    fn build_by(&self, mut command: Command, options: &[&str], containerfile: &str) -> Done {
         command.args(["build", "--no-cache", "--network", "none", "--runtime", self.runtime()]);
         command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
-        command.arg("--hooks-dir").arg(&self.hooks);
+        command.arg("--hooks-dir").arg(&self.hooks).args(options);
         run(command.arg(image::context(self.dir, "Containerfile", containerfile)))
     }
 }

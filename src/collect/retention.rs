@@ -10,7 +10,7 @@ use crate::{
     config::{Retention, Settings},
     escape,
     oci::{could_be_a_run, split_run},
-    report::Time,
+    report::{Time, format::Format},
 };
 use rustix::fs::FileType;
 
@@ -148,7 +148,15 @@ fn look(settings: &Settings, name: &str, directory: &Directory) -> Result<Found,
 }
 
 fn is_ours(entry: &Entry) -> bool {
-    let named = |name: &String| file::ALL.contains(&name.as_str()) || name == STAGING;
+    let is_format =
+        |name: &str| Format::ALL.into_iter().any(|format| format.file_name() == Some(name));
+    let named = |name: &String| {
+        let staged = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
+        file::ALL.contains(&name.as_str())
+            || name == STAGING
+            || is_format(name)
+            || staged.is_some_and(is_format)
+    };
     entry.kind == FileType::RegularFile && entry.name.as_ref().is_ok_and(named)
 }
 
@@ -332,7 +340,7 @@ mod tests {
     #[test]
     fn a_run_goes_whole_and_its_number_is_not_given_again() {
         let (root, settings) = host(&[
-            ("a", Some(40), &[file::EXECS, STAGING]),
+            ("a", Some(40), &[file::EXECS, STAGING, "report.md", ".report.sarif.new"]),
             ("a.2", Some(35), &[]),
             ("a.3", Some(2), &[]),
             ("b", Some(40), &[]),

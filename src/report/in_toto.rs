@@ -147,6 +147,7 @@ pub(super) fn render(report: &Report, subjects: &[Subject]) -> serde_json::Resul
                 "verdict": phrase::verdict(report),
                 "container": container,
                 "job": report.job,
+                "otherJobs": report.other_jobs,
                 "findings": report.findings,
                 "findingsOmitted": report.findings_omitted,
                 "allowed": report.allowed,

@@ -268,7 +268,10 @@ fn prose(text: &str) -> String {
 /// code. `first` is whether a line may begin with it.
 fn word(word: &str, first: bool) -> String {
     let begin = usize::from(word.starts_with('('));
-    let stem = word[begin..].trim_end_matches([',', '.', ';', ':', '?', ')']);
+    let inside = &word[begin..];
+    // A parenthesis that the word itself opens stays with it.
+    let ends = if inside.contains('(') { ",.;:?" } else { ",.;:?)" };
+    let stem = inside.trim_end_matches(|c| ends.contains(c));
     let end = &word[begin + stem.len()..];
     let plain = |c: char| c.is_alphabetic() || "'’-".contains(c);
     // Many hexadecimal digits are a commit to GitHub.

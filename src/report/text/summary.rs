@@ -14,11 +14,7 @@ const EXECUTABLES: usize = 10;
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
     let derived = crate::report::verdict(&report.completeness, &report.findings);
-    let count = |importance: Importance| {
-        report.findings.iter().filter(|finding| finding.importance == importance).count() as u64
-    };
-    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
-    verdict(page, derived, counts(critical, medium, report.findings_omitted));
+    verdict(page, derived, counts_of(report));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
         let room = page.width().saturating_sub(13);
