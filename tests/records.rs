@@ -108,8 +108,6 @@ impl Recording {
             formats_failed: vec![],
             job,
             other_jobs: vec![],
-            formats: vec![],
-            formats_failed: vec![],
         };
         self.log.finished(at(41.3), &finished).unwrap();
         fs::remove_dir(&self.live).unwrap();
