@@ -57,6 +57,9 @@ impl Mood {
     }
 }
 
+/// How many jobs are named.
+const JOBS: usize = 10;
+
 /// The verdict as a word of a heading.
 pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
@@ -91,7 +94,7 @@ pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
         dl.facts {
             div.wide { dt { "Container" } dd { (summary::container(&report.container)) } }
             (steps(report.container.step.as_ref()))
-            @if let Some(job) = &report.job { (fact("Job", &html! { (job_name(job)) })) }
+            @for job in summary::jobs(report).iter().take(JOBS) { (fact("Job", &html! { (job) })) }
             (fact("Ran", &html! {
                 (words::moment(report.started)) ", for "
                 (words::between(report.started, report.finished))

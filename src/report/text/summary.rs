@@ -5,7 +5,9 @@ use super::{
     page::{Ink, Page, Piece, piece},
     words,
 };
-use crate::report::model::{Completeness, Container, Cost, Events, Importance, Report, Verdict};
+use crate::report::model::{
+    Completeness, Container, Cost, Events, Importance, Job, Report, Verdict,
+};
 
 /// How many executables are named.
 const EXECUTABLES: usize = 10;
@@ -25,17 +27,8 @@ pub(super) fn head(page: &mut Page, report: &Report) {
             fact(page, "build", format!("{id} ({})", words::name(&build.source)));
         }
     }
-    if let Some(job) = &report.job {
-        let id = words::name(&job.id);
-        fact(page, "job", format!("{id} ({})", words::name(&job.source)));
-    } else if let lost @ 1.. = report.completeness.lost_environments {
-        let lost = words::count(lost, "environment", "environments");
-        fact(page, "job", format!("not known: {lost} that may name it could not be delivered"));
-    }
-    for job in &report.other_jobs {
-        let id = words::name(&job.id);
-        let text = format!("{id} ({}) has run execs in it too", words::name(&job.source));
-        fact(page, "", text);
+    for (i, job) in jobs(report).into_iter().enumerate() {
+        fact(page, if i == 0 { "job" } else { "" }, job);
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
@@ -59,6 +52,20 @@ pub(super) fn head(page: &mut Page, report: &Report) {
             page.paragraph(13, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, text)]);
         }
     }
+}
+
+/// The container's job, and what else is known or not known of jobs.
+pub(in crate::report) fn jobs(report: &Report) -> Vec<String> {
+    let name = |job: &Job| format!("{} ({})", words::name(&job.id), words::name(&job.source));
+    let mut jobs: Vec<String> = report.job.iter().map(name).collect();
+    if let (true, lost @ 1..) = (jobs.is_empty(), report.completeness.lost_environments) {
+        let lost = words::count(lost, "environment", "environments");
+        jobs.push(format!("not known: {lost} that may name it could not be delivered"));
+    }
+    let other =
+        report.other_jobs.iter().map(|job| format!("{} has run execs in it too", name(job)));
+    jobs.extend(other);
+    jobs
 }
 
 /// What was seen of a run of which everything was.
