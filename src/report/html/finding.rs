@@ -21,10 +21,11 @@ use maud::{Markup, html};
 pub(super) const CARDS: usize = 50;
 const ROWS: usize = 4;
 
-/// The most important finding in a sentence, for the head of the page.
-pub(super) fn lead(run: &Run<'_>) -> Markup {
+/// The most important finding in a sentence, for the head of the page; `alone` when it
+/// is the only one.
+pub(super) fn lead(run: &Run<'_>, alone: bool) -> Markup {
     html! {
-        @match most_important(run) {
+        @match most_important(run, alone) {
             Some(sentence) => p.lead { (sentence) },
             None => p.lead { "None of its findings was kept." },
         }

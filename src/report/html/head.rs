@@ -103,7 +103,7 @@ pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
     };
     let lead = html! {
         @match verdict {
-            Verdict::Findings => (finding::lead(run)),
+            Verdict::Findings => (finding::lead(run, run.groups.len() == 1)),
             _ => p.lead { (sentence(&phrase::summary(report))) },
         }
         @if let Some(text) = contradicted { p.beware { (text) } }
@@ -172,7 +172,7 @@ pub(super) fn job_name(job: &Job) -> String {
 }
 
 /// The most important finding in a sentence.
-pub(super) fn most_important(run: &Run<'_>) -> Option<Markup> {
+pub(super) fn most_important(run: &Run<'_>, alone: bool) -> Option<Markup> {
     let found = run.groups.first()?.finding;
     const WIDTH: usize = 60;
     let parent = found.ancestry.first().filter(|parent| !parent.argv.is_empty()).map(|parent| {
@@ -180,7 +180,7 @@ pub(super) fn most_important(run: &Run<'_>) -> Option<Markup> {
     });
     Some(html! {
         "Something suspicious was executed"
-        @if run.groups.len() > 1 { ", above all " } @else { ": " }
+        @if alone { ": " } @else { ", above all " }
         strong.headline { (phrase::headline(found)) }
         @if let Some(parent) = parent { ", started by " code { (parent) } }
         @match &found.outcome {

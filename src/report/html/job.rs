@@ -96,7 +96,7 @@ fn verdict(report: &JobReport, runs: &[Run<'_>], notes: &[String]) -> Markup {
     let lead = html! {
         @match (has_findings, most_important) {
             (true, Some(run)) => {
-                (finding::lead(run))
+                (finding::lead(run, runs.iter().map(|run| run.groups.len()).sum::<usize>() == 1))
                 p { "In " strong { (summary::container(run.container)) } "." }
             },
             (true, None) => p.lead { "None of its findings was kept." },
