@@ -210,7 +210,7 @@ fn a_mistake_is_told_with_its_line() {
         ),
         (
             "report.formats = ['text', 'markdwon']",
-            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
+            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `html`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
         ),
         (
             "report.formats = ['json']",
