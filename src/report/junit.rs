@@ -139,7 +139,7 @@ fn suite(view: &View<'_>, part: &Part<'_>, listed: &[Listed<'_, '_>]) -> Suite {
         ("verdict", Some(part.word.to_owned())),
         ("container", Some(words::name(&part.container.id))),
         ("job", part.job.map(|job| words::name(&job.id))),
-        ("execs", Some(part.execs.to_string())),
+        ("execs", part.execs.map(|execs| execs.to_string())),
         ("findings not listed", (beyond > 0).then(|| beyond.to_string())),
         // The steps of a build have no other name that says what they are.
         ("command", view.of_job.as_ref().and_then(|_| part.step(COMMAND))),

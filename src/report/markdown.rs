@@ -291,8 +291,24 @@ fn longest_run(text: &str) -> usize {
 /// A sentence of ours that may quote a build: what is no plain word of it becomes code.
 fn prose(text: &str) -> String {
     let visible = escape::prose(text);
-    let words = visible.split(' ').filter(|word| !word.is_empty());
-    words.enumerate().map(|(i, text)| word(text, i == 0)).collect::<Vec<_>>().join(" ")
+    let mut rest = visible.as_ref();
+    let mut parts: Vec<String> = Vec::new();
+    // A command of ours stands in backticks.
+    while let Some((before, after)) = rest.split_once("`buildwarden ")
+        && let Some((command, after)) = after.split_once("` ")
+    {
+        parts.extend(plain(before, parts.is_empty()));
+        parts.push(code(&format!("buildwarden {command}")));
+        rest = after;
+    }
+    parts.extend(plain(rest, parts.is_empty()));
+    parts.join(" ")
+}
+
+/// The words of a text; with `first`, a line may begin with them.
+fn plain(text: &str, first: bool) -> Vec<String> {
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    words.enumerate().map(|(i, text)| word(text, first && i == 0)).collect()
 }
 
 /// A word as it is when nothing in it can mean anything to a reader of Markdown, else as
@@ -365,6 +381,8 @@ mod tests {
             ("größe → naïve ` x", "größe → naïve `` ` `` x"),
             ("a\u{202e}b :smile:", "`a\\u{202e}b` `:smile`:"),
             ("... user@example.com", "`...` `user@example.com`"),
+            ("gone; `buildwarden gc` writes it", "gone; `buildwarden gc` writes it"),
+            ("`buildwarden <b> x` y `buildwarden z", "`buildwarden <b> x` y `` `buildwarden `` z"),
         ];
         for (text, want) in cases {
             assert_eq!(prose(text), want, "{text:?}");

@@ -65,7 +65,8 @@ pub(super) struct Part<'a> {
     pub(super) allowed: &'a [Allowed],
     /// How it stands: a verdict, or why there is none.
     pub(super) word: &'static str,
-    pub(super) execs: u64,
+    /// How many its report has.
+    pub(super) execs: Option<u64>,
     /// What was not seen of it.
     pub(super) missing: Vec<String>,
     /// Whether it still runs, and whether it may.
@@ -103,7 +104,7 @@ impl<'a> View<'a> {
                 findings_omitted: report.findings_omitted,
                 allowed: &report.allowed,
                 word: verdict.as_str(),
-                execs: report.completeness.execs,
+                execs: Some(report.completeness.execs),
                 missing: missing.clone(),
                 runs: false,
                 is_set_aside: false,
@@ -197,7 +198,7 @@ impl<'a> Part<'a> {
             findings_omitted: container.findings_omitted,
             allowed: &[],
             word: words_of::word(container),
-            execs: container.execs,
+            execs: container.verdict.map(|_| container.execs),
             missing: words_of::lacks(container).into_iter().take(phrase::SHORTCOMINGS).collect(),
             runs: matches!(container.state, JobState::Running | JobState::SetAside),
             is_set_aside: container.state == JobState::SetAside,

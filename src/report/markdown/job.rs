@@ -41,20 +41,18 @@ pub(in crate::report) fn render(view: &View<'_>) -> String {
 /// The verdict, and of what.
 fn head(view: &View<'_>) -> String {
     let mut page = verdict(view.verdict, &view.summary);
-    let mut fact = |name: &str, text: String| page.push_str(&format!("- {name}: {text}\n"));
-    fact("job", code(view.job.as_deref().unwrap_or_default()));
+    page.push_str(&format!("- job: {}\n", code(view.job.as_deref().unwrap_or_default())));
     if let Some(OfJob { kinds, .. }) = &view.of_job {
-        fact("containers", prose(kinds));
+        page.push_str(&format!("- {}\n", prose(&format!("containers: {kinds}"))));
     }
     let execs = words::count(view.execs, "exec", "execs");
-    match (view.missing.is_empty(), view.verdict) {
-        (true, _) => fact("seen", format!("everything, {execs}")),
+    page.push_str(&match (view.missing.is_empty(), view.verdict) {
+        (true, _) => format!("- seen: everything, {execs}\n\n"),
         (false, Verdict::Findings) => {
-            fact("seen", format!("**not everything**, {execs}: there may be more; see below"))
+            format!("- seen: **not everything**, {execs}: there may be more; see below\n\n")
         }
-        (false, _) => fact("seen", format!("**not everything**, {execs}; see below")),
-    }
-    page.push('\n');
+        (false, _) => format!("- seen: **not everything**, {execs}; see below\n\n"),
+    });
     page
 }
 
@@ -64,7 +62,7 @@ fn table(view: &View<'_>) -> String {
         return String::new();
     }
     let (clean, others): (Vec<_>, Vec<_>) = view.parts.iter().partition(|p| p.word == "clean");
-    let rows: Vec<String> = others.iter().chain(&clean).map(|part| row(part)).collect();
+    let rows: Vec<String> = others.iter().chain(&clean).map(|part| row(part, view)).collect();
     let shown: Vec<&str> = fitting(&rows, TABLE).collect();
     let mut table =
         "Verdict | Container or step | Findings | Execs\n--- | --- | ---: | ---:\n".to_owned();
@@ -75,12 +73,18 @@ fn table(view: &View<'_>) -> String {
     table + "\n"
 }
 
-fn row(part: &Part<'_>) -> String {
+fn row(part: &Part<'_>, view: &View<'_>) -> String {
     let mut what = cell(&summary::container(part.container));
+    // Many jobs may have been asked for.
+    let job = part.job.map(|job| words::name(&job.id)).filter(|job| view.job.as_ref() != Some(job));
+    if let Some(job) = job {
+        what.push_str(&format!(" of job {}", cell(&job)));
+    }
     if let Some(step) = part.step(WIDTH) {
         what.push_str(&format!(": {}", cell(&step)));
     }
-    let (findings, execs) = (words::number(part.count()), words::number(part.execs));
+    let findings = words::number(part.count());
+    let execs = part.execs.map_or("–".to_owned(), words::number);
     format!("{} | {what} | {findings} | {execs}\n", sign(part.word))
 }
 
@@ -147,4 +151,27 @@ fn end(view: &View<'_>) -> String {
     };
     let tool = code(&format!("{} {}", view.tool.name, view.tool.version));
     format!("{end}{proof} Written by {tool}.\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_in_a_cell_does_not_end_it() {
+        let cases = [
+            ("npm ci", "`npm ci`"),
+            ("a | b", r"`a \| b`"),
+            (r"grep 'a\|b' x", r"`grep 'a\` `\|b' x`"),
+            (r"\\|", r"`\\` `\|`"),
+            ("`|`", r"`` `\|` ``"),
+            (r"a\", r"`a\`"),
+        ];
+        for (text, want) in cases {
+            let cell = cell(text);
+            assert_eq!(cell, want);
+            // One backslash before each bar, however a reader counts them.
+            assert!(!cell.contains(r"\\|"), "{cell}");
+        }
+    }
 }
