@@ -17,6 +17,7 @@ pub mod execlog;
 pub mod host;
 pub mod install;
 pub mod oci;
+pub mod pattern;
 pub mod redact;
 pub mod report;
 pub mod runtime;

@@ -38,9 +38,11 @@ Examples:
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
   buildwarden report 7f3a --fail-on critical > /dev/null
-  buildwarden report --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --fail-on critical --timeout 5m
+  buildwarden report --job acme/web/4711/82 --fail-on critical --timeout 5m
+  buildwarden report --job \"$CI_PROJECT_PATH/$CI_PIPELINE_ID/*\" --fail-on critical
+  buildwarden report --this-job --fail-on critical
 
-With --job and --fail-on, it waits until the containers of the job that run have ended; a job
+With --job or --this-job and --fail-on, it waits until the containers of the job that run have ended; a job
 without any fails.
 
 Exit codes:
@@ -52,7 +54,7 @@ Exit codes:
 pub(super) struct Args {
     /// A container's id or the beginning of one (its last run; ID.2 is its second), a report.json,
     /// or - for standard input
-    #[arg(value_name = "ID|FILE", required_unless_present = "job", conflicts_with = "job")]
+    #[arg(value_name = "ID|FILE", required_unless_present = "jobs", conflicts_with = "jobs")]
     what: Option<String>,
     #[command(flatten)]
     of_job: job::OfJob,
@@ -83,7 +85,11 @@ enum Format {
 }
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
-    let Some(what) = &args.what else { return job::run(&args, config) };
+    if let Some(jobs) = args.of_job.jobs()? {
+        return job::run(&args, jobs, config);
+    }
+    // Clap asks for the one or the other.
+    let what = args.what.as_deref().unwrap_or_default();
     let report = read(what, config)?;
     show(&args, &report, text::render)?;
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
