@@ -33,12 +33,12 @@ fn this_job() -> anyhow::Result<Jobs> {
     let variables: Vec<(String, String)> = variables.collect();
     let pairs = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     oci::job_from_environment(pairs).map(|job| Jobs::only(job.id)).ok_or_else(|| {
-        let systems = oci::job_variables()
-            .map(|(system, names)| format!("\n  {} ({system})", names.join(", ")));
+        let systems =
+            oci::job_variables().map(|(system, names)| format!("{} ({system})", names.join(", ")));
         anyhow!(
-            "--this-job: the environment names no job; say it with --job, or set all variables of \
-             one of these lines:{}",
-            systems.collect::<String>()
+            "--this-job: the environment names no job: say it with --job, or set all variables of \
+             one of these systems: {}",
+            systems.collect::<Vec<_>>().join("; ")
         )
     })
 }

@@ -229,7 +229,7 @@ fn a_pattern_asks_for_many_jobs_and_an_environment_for_its_own() {
         (&["--job", "acme/web/5/*"], "", 11, "no container of a job whose id fits this pattern"),
         (&["--this-job"], "7", 0, "acme/web/3/7"),
         (&["--this-job"], "8", 10, "acme/web/3/8"),
-        (&["--this-job"], "", 1, "  CI_PROJECT_PATH, CI_PIPELINE_ID, CI_JOB_ID (GitLab CI)\n"),
+        (&["--this-job"], "", 1, "; CI_PROJECT_PATH, CI_PIPELINE_ID, CI_JOB_ID (GitLab CI); "),
         (&["--this-job", "--job", "j"], "7", 2, "cannot be used with"),
     ];
     for (args, number, code, want) in cases {
