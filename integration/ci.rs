@@ -257,9 +257,26 @@ fn root_recipe_for_gitlab() {
         let artifact = gate["artifacts"]["paths"][0].as_str().unwrap();
         kept(&checkout.join(artifact), 4, code);
     }
+    // A build that the variables are no part of, but for its cgroup's name.
+    let page = fs::read_to_string(recipe("README.md")).unwrap();
+    let command = page.lines().find_map(|line| {
+        let command = line.trim();
+        command.starts_with("docker build --cgroup-parent ").then_some(command)
+    });
+    let checkout = host.checkout("cgroup", BUILDS[1].1, "gitlab/Dockerfile");
+    fs::write(checkout.join("Dockerfile"), "FROM debian:12\nCOPY . .\nRUN ./build.sh\n").unwrap();
+    // Below the test's own, of which nothing is left in the end.
+    let project = format!("{}/web", dir.name());
+    let project = ("CI_PROJECT_PATH", project.as_str());
+    let variables = [project, ("CI_PIPELINE_ID", "19"), ("CI_JOB_ID", "1")];
+    let build = [&variables[..], &[("DOCKER_BUILDKIT", "0")]].concat();
+    host.on_host(&build, &checkout, &["bash", "-ec", command.unwrap()]).expect_code(0);
+    let script = lines(&gate["script"]);
+    let done = host.on_host(&variables, &checkout, &["bash", "-ec", &script]).expect_code(10);
+    assert!(done.stdout().contains("/web/19/1"), "{done}");
+
     // A pipeline that nothing is known of does not pass.
     let none = [("CI_PROJECT_PATH", "acme/web"), ("CI_PIPELINE_ID", "1")];
-    let script = lines(&gate["script"]);
     host.on_host(&none, &dir.path(""), &["bash", "-ec", &script]).expect_code(11);
     dir.expect_nothing_live();
 }
@@ -362,7 +379,6 @@ fn step_with_volumes(
     }
     assert_eq!(volumes.len(), 4);
     args.extend(options("--env", variables));
-    args.push("--env=PATH=/usr/bin:/bin".to_owned());
     args.extend(["debian:12", "sh", "-ec", commands].map(str::to_owned));
     host.docker.docker(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 use yaml_rust2::YamlLoader;
 
@@ -126,4 +127,16 @@ fn each_file_is_one_of_its_kind() {
         *kinds.entry(kind).or_default() += 1;
     }
     assert!(kinds.len() > 8, "{kinds:?}");
+}
+
+#[test]
+fn the_host_is_set_up_as_the_page_says() {
+    let page = fs::read_to_string(recipes().join("README.md")).unwrap();
+    let expression = page.lines().find_map(|line| line.strip_prefix("sudo sed -i '"));
+    let (expression, file) = expression.unwrap().split_once("' ").unwrap();
+    assert_eq!(file, "/etc/buildwarden/buildwarden.toml");
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/buildwarden.toml");
+    let edited = Command::new("sed").arg(expression).arg(config).output().unwrap();
+    let config: toml::Table = toml::from_str(&String::from_utf8(edited.stdout).unwrap()).unwrap();
+    assert_eq!(config["keep"]["group"].as_str(), Some("buildwarden"));
 }

@@ -26,7 +26,7 @@ echo "::$token::"
 
 {
   echo '<pre>'
-  sed 's/&/\&amp;/g; s/</\&lt;/g' "$report"
+  sed 's/&/\&amp;/g; s/</\&lt;/g' "$report" | head -c 1000000
   echo '</pre>'
 } >>"$GITHUB_STEP_SUMMARY"
 exit "$code"
