@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test e2e bench-detect fuzz install install-files deb clean
+.PHONY: build demo test e2e bench-detect bench-report fuzz install install-files deb clean
 
 build:
 	$(CARGO) build --release --locked
@@ -34,6 +34,10 @@ e2e:
 # What judging one exec costs; needs no root.
 bench-detect:
 	$(CARGO) bench --locked --bench detect
+
+# What each format of a report of 100,000 execs costs.
+bench-report:
+	$(CARGO) bench --locked --bench report
 
 # Coverage-guided, on the stable toolchain; `make test` runs the seeds and mutations of them.
 FUZZ_SECONDS ?= 60

@@ -106,6 +106,39 @@ fn root_a_killed_collector_costs_nothing_but_time() {
 }
 
 #[test]
+fn root_formats_are_written_beside_the_report() {
+    let dir = Dir::new();
+    dir.configure("report.formats = ['markdown', 'sarif', 'github', 'junit']");
+    let container = Container::new(&dir, "formats").script(BUILD);
+    let mut running = container.start();
+    running.ready();
+    // A file that cannot be written costs nothing but itself.
+    let directory = dir.state().join("containers/formats");
+    std::fs::create_dir(directory.join(".report.sarif.new")).unwrap();
+    running.go();
+    running.finish().expect_code(0);
+    expect_complete(&dir, "formats");
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    assert!(read("report.md").contains("wget → 198.51.100.13"));
+    assert!(read("report.github.txt").starts_with("::warning title=Buildwarden%3A wget"));
+    assert!(read("report.junit.xml").contains("failures=\"1\""));
+    assert!(!directory.join("report.sarif").exists());
+    let log = read("annotations.jsonl");
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    let finished = &last["value"];
+    assert_eq!(finished["formats"], json!(["report.md", "report.github.txt", "report.junit.xml"]));
+    let failed = finished["formats_failed"].as_array().unwrap();
+    assert!(failed.len() == 1 && failed[0].as_str().unwrap().starts_with("report.sarif: "));
+
+    let report = dir.report("formats");
+    assert_eq!(report.processes.len() as u64, report.completeness.execs);
+    assert_eq!(report.timeline.unwrap().execs.iter().sum::<u64>(), report.completeness.execs);
+    let wget = report.processes.iter().find(|process| process.findings == [1]).unwrap();
+    assert_eq!(wget.parent, Some(1), "{wget:?}");
+    assert!(wget.outcome.is_some(), "{wget:?}");
+}
+
+#[test]
 fn root_poststop_again_changes_nothing() {
     let dir = Dir::new();
     Container::new(&dir, "again").script("wget http://198.51.100.13/x; :").run().expect_code(0);

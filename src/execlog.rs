@@ -80,6 +80,15 @@ impl Line {
     }
 }
 
+/// The sequence number of the last exec in these bytes of an event file, which may begin
+/// and end within a line; none when no line of an exec begins in them.
+pub fn last_sequence(bytes: &[u8]) -> Option<u64> {
+    const BEGINS: &[u8] = b"\n{\"exec\":";
+    let at = memchr::memmem::rfind(bytes, BEGINS)? + BEGINS.len();
+    let digits = bytes[at..].split(|byte| !byte.is_ascii_digit()).next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// A program was executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ExecLine {
@@ -334,6 +343,22 @@ pub fn flag_names(flags: Flags) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::event::Argv;
+
+    #[test]
+    fn the_last_exec_is_found_from_the_end() {
+        let cases: [(&str, Option<u64>); 6] = [
+            ("", None),
+            ("{\"buildwarden\":\"execs\"}\n", None),
+            ("{}\n{\"exec\":1,\"t\":5}\n{\"exec\":2,\"t\":6}\n{\"exit\":3}\n", Some(2)),
+            ("torn\",\"argv\":[]}\n{\"exec\":17,", Some(17)),
+            // An argument that imitates a line.
+            ("\n{\"exec\":7,\"argv\":[\"\\n{\\\"exec\\\":99\"]}\n", Some(7)),
+            ("\n{\"exec\":", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(last_sequence(text.as_bytes()), want, "{text}");
+        }
+    }
 
     #[test]
     fn lines_are_read_as_they_were_written() {

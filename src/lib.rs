@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod escape;
 pub mod event;
 pub mod execlog;
+pub mod export;
 pub mod host;
 pub mod install;
 pub mod oci;

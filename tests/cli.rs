@@ -122,3 +122,40 @@ fn a_hostile_state_moves_no_cursor() {
     check("hostile", &output, 0, "\\x1b[2J\\n\\u{202e}");
     assert_eq!(output.stderr.iter().filter(|byte| byte.is_ascii_control()).count(), 1);
 }
+
+#[test]
+fn formats_are_written_each_to_its_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/one-finding.json");
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (sarif, markdown, dockerfile) = (path("r.sarif"), path("r.md"), path("Dockerfile"));
+    fs::write(&dockerfile, "FROM node\nRUN npm ci && \\\n  npm run build\n").unwrap();
+    let report = |args: &[&str], code: i32, said: &str| {
+        let output = program(&[&["report", fixture][..], args].concat()).output().unwrap();
+        check(&args.join(" "), &output, code, said);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let two =
+        ["--format", "sarif", "--output", &sarif, "--format", "markdown", "--output", &markdown];
+    assert_eq!(report(&[&two[..], &["--dockerfile", &dockerfile]].concat(), 0, ""), "");
+    assert!(fs::read_to_string(&markdown).unwrap().starts_with("## Buildwarden"));
+    let sarif = fs::read_to_string(&sarif).unwrap();
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["region"]["startLine"], &place["region"]["endLine"]),
+        (&2.into(), &3.into())
+    );
+
+    let to_stdout = report(&["--format", "github"], 0, "");
+    assert!(to_stdout.starts_with("::error title="), "{to_stdout}");
+    report(&["--format", "sarif", "--format", "junit"], 1, "give each --format its own --output");
+    report(&["--format", "in-toto"], 1, "name each with --subject NAME=sha256:DIGEST");
+    report(&["--format", "pdf"], 2, "possible values: text, json, markdown");
+    report(&["--subject", "app=sha256:abc"], 2, "64 lower case hexadecimal digits");
+    report(&["--format", "github", "--dockerfile", "/nonexistent"], 1, "cannot read it");
+    fs::write(&dockerfile, "FROM node\n").unwrap();
+    let text =
+        report(&["--format", "github", "--dockerfile", &dockerfile], 0, "no RUN instruction");
+    assert!(!text.contains("file="), "{text}");
+}

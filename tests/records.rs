@@ -16,7 +16,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -53,10 +53,11 @@ impl Host {
 
     /// A run of a job whose recording began.
     fn begin_for(&self, directory: &str, container: Container, job: Option<Job>) -> Recording {
+        let id = container.id.clone();
+        // In the order of the hook.
+        fs::create_dir_all(self.root.path().join("run").join(&id)).unwrap();
         let path = self.root.path().join("state/containers").join(directory);
         fs::create_dir_all(&path).unwrap();
-        let id = container.id.clone();
-        fs::create_dir_all(self.root.path().join("run").join(&id)).unwrap();
         let mut log = Log::new(append(&path.join("annotations.jsonl")), &id).unwrap();
         let attached = Attached {
             tool: Producer::this(),
@@ -104,6 +105,8 @@ impl Recording {
             findings: findings.iter().map(|finding| finding.importance).collect(),
             report: report.map(|_| "report.json".to_owned()),
             reasons: vec![],
+            formats: vec![],
+            formats_failed: vec![],
             job,
             other_jobs: vec![],
         };
@@ -240,7 +243,24 @@ fn report_finds_a_run_or_a_file_and_gates_on_it() {
     assert!(text(&coloured).contains("\x1b[1m") && !text(&want).contains('\x1b'));
 }
 
-/// A child that does not outlive the test, nor a deadline.
+/// A child that does not outlive the test.
+struct Child(std::process::Child);
+
+impl Child {
+    fn start(command: &mut Command) -> Child {
+        Child(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Gone already when all went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Lines of a child, waited for until a deadline.
 struct Watcher {
     child: Child,
     lines: std::sync::mpsc::Receiver<String>,
@@ -248,8 +268,8 @@ struct Watcher {
 
 impl Watcher {
     fn start(mut command: Command) -> Watcher {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
+        let mut child = Child::start(command.stdout(Stdio::piped()).stderr(Stdio::inherit()));
+        let stdout = child.0.stdout.take().unwrap();
         Watcher::new(child, stdout)
     }
 
@@ -281,14 +301,6 @@ impl Watcher {
                 Err(error) => panic!("no line with {last:?} came ({error}) after:\n{seen}"),
             }
         }
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        // Gone already when all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -343,7 +355,7 @@ fn watch_follows_a_container_to_its_end() {
         seen += &watcher.until(if kind == "json" { "gap.1" } else { "LOST" });
         run.end(Verdict::Findings, std::slice::from_ref(finding), None);
         seen += &watcher.until(if kind == "json" { "finished" } else { "the container ended" });
-        assert!(watcher.child.wait().unwrap().success());
+        assert!(watcher.child.0.wait().unwrap().success());
         snapshot::check(&format!("records/watch-{kind}.txt"), &seen);
     }
 }
@@ -357,6 +369,158 @@ fn watch_does_not_wait_for_what_cannot_come() {
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("the container is gone and its report was not written"), "{said}");
+}
+
+#[test]
+fn watch_takes_up_what_starts_meanwhile() {
+    let finding = &fixture("one-finding").findings[0];
+    for (kind, args) in [("host", &["watch"][..]), ("host-json", &["watch", "--host", "--json"])] {
+        // Neither of the two directories is there yet.
+        let host = Host::new();
+        let watcher = Watcher::start(host.command(args));
+        let mut web = host.begin("web", container("web", 1));
+        web.log.finding(finding.exec.time, finding).unwrap();
+        let mut seen = watcher.until("http://8.8.8.8/payload");
+        let nameless = Container { name: None, ..container("buildah-buildah1", 1) };
+        let mut step = host.begin("buildah-buildah1", nameless);
+        step.log.finding(finding.exec.time, finding).unwrap();
+        seen += &watcher.until("http://8.8.8.8/payload");
+        web.log.gap(at(33.0), 1, &Gap { execs: 2, exits: 1 }).unwrap();
+        let last = |json, text| if kind == "host" { text } else { json };
+        seen += &watcher.until(last("gap.1", "LOST"));
+        web.end(Verdict::Findings, std::slice::from_ref(finding), None);
+        seen += &watcher.until(last("finished", "ended"));
+        // The same id again.
+        let mut again = host.begin("web.2", container("web", 2));
+        again.end(Verdict::Clean, &[], None);
+        seen += &watcher.until(last("finished", "ended"));
+        snapshot::check(&format!("records/watch-{kind}.txt"), &seen);
+    }
+}
+
+#[test]
+fn watch_begins_with_the_run_that_lives() {
+    let findings = fixture("one-finding").findings;
+    let host = Host::new();
+    let mut ended = host.begin("web", container("web", 1));
+    ended.log.finding(findings[0].exec.time, &findings[0]).unwrap();
+    ended.end(Verdict::Findings, &findings, None);
+    let mut lives = host.begin("web.2", container("web", 2));
+    let watcher = Watcher::start(host.command(&["watch"]));
+    lives.log.gap(at(3.0), 1, &Gap { execs: 2, exits: 0 }).unwrap();
+    assert_eq!(watcher.until("LOST").lines().count(), 1);
+}
+
+#[test]
+fn watch_shows_a_job_until_it_is_idle() {
+    let finding = &fixture("one-finding").findings[0];
+    let host = Host::new();
+    let named = |id: &str| Container { name: Some(format!("{id}-name")), ..container(id, 1) };
+    let begin = |job: Option<&str>, id: &str| {
+        let job = job.map(|id| Job { id: id.into(), source: "annotation".into() });
+        let mut run = host.begin_for(id, named(id), job);
+        run.log.finding(finding.exec.time, finding).unwrap();
+        run
+    };
+    begin(Some("acme #1"), "ended").end(Verdict::Findings, std::slice::from_ref(finding), None);
+    let _other = begin(Some("acme #2"), "other");
+    let mut unnamed = begin(None, "unnamed");
+    let mut first = begin(Some("acme #1"), "first");
+    let args = ["watch", "--job", "acme #1", "--until-idle"];
+    let mut watcher = Watcher::start(host.command(&args));
+    let mut seen = watcher.until("first-name");
+    let mut second = begin(Some("acme #1"), "second");
+    seen += &watcher.until("second-name");
+    // What it did before is the job's too.
+    let job = Job { id: "acme #1".into(), source: "environment".into() };
+    unnamed.log.job(at(40.0), 1, &NamedJob { job, exec: 2, taken: true }).unwrap();
+    seen += &watcher.until("unnamed-name");
+    unnamed.end(Verdict::Findings, &[], None);
+    seen += &watcher.until("ended     unnamed-name");
+    first.end(Verdict::Findings, &[], None);
+    seen += &watcher.until("ended     first-name");
+    second.end(Verdict::Findings, &[], None);
+    seen += &watcher.until("ended     second-name");
+    assert!(watcher.child.0.wait().unwrap().success());
+    assert!(seen.contains("ended-name") && !seen.contains("other"), "{seen}");
+    assert_eq!(seen.lines().count(), 8, "{seen}");
+
+    let output = host.output(&["watch", "--job", "acme #3", "--until-idle"]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn watch_needs_no_descriptor_for_each_container() {
+    let host = Host::new();
+    let finding = &fixture("one-finding").findings[0];
+    let id = |n: u32| format!("c{n}");
+    let mut runs: Vec<_> = (0..300).map(|n| host.begin(&id(n), container(&id(n), 1))).collect();
+    let watch = host.command(&["watch", "--json"]);
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=20").arg(watch.get_program()).args(watch.get_args());
+    command.env("BUILDWARDEN_CONFIG", host.root.path().join("buildwarden.toml"));
+    let watcher = Watcher::start(command);
+    watcher.until("c299");
+    for run in &mut runs {
+        run.log.finding(finding.exec.time, finding).unwrap();
+        watcher.until("finding.1");
+    }
+}
+
+#[test]
+fn the_last_line_on_a_terminal_says_how_it_goes() {
+    const ERASE: &str = "\r\x1b[K";
+    let finding = &fixture("one-finding").findings[0];
+    for (kind, args) in [("one", "web"), ("many", "--until-idle")] {
+        let host = Host::new();
+        let mut run = host.begin("web", container("web", 1));
+        let program = env!("CARGO_BIN_EXE_buildwarden");
+        let mut command = Command::new("script");
+        command.args([
+            "-qfec",
+            &format!("stty rows 24 cols 80; {program} watch {args}"),
+            "/dev/null",
+        ]);
+        command.env("BUILDWARDEN_CONFIG", host.root.path().join("buildwarden.toml"));
+        command.env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
+        let mut child = Child::start(command.stdout(Stdio::piped()));
+        let mut stdout = child.0.stdout.take().unwrap();
+        let (sender, pieces) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = stdout.read(&mut buffer) {
+                if sender.send(buffer[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let until = |what: &str| {
+            let mut seen = Vec::new();
+            while !String::from_utf8_lossy(&seen).contains(what) {
+                match pieces.recv_timeout(Duration::from_secs(30)) {
+                    Ok(piece) => seen.extend(piece),
+                    Err(_) => panic!("{kind}: no {what} in {:?}", text(&seen)),
+                }
+            }
+            text(&seen)
+        };
+        until("1 live · 0 execs/s · 0 lost · 0 findings");
+        write_execs(&run.path.join("execs.jsonl"));
+        // Three of them, in however many seconds it took.
+        while until(" execs/s").contains(" 0 execs/s") {}
+        run.log.finding(finding.exec.time, finding).unwrap();
+        let shown = until("1 finding");
+        // Written over the line, and the line below it again.
+        let headline = shown.rfind("wget → 8.8.8.8").unwrap();
+        let row = shown[..headline].rfind(ERASE).unwrap();
+        assert!(!shown[row..headline].contains("live"), "{kind}: {shown:?}");
+        run.log.gap(at(40.0), 1, &Gap { execs: 2, exits: 0 }).unwrap();
+        until("2 lost");
+        run.end(Verdict::Findings, &[], None);
+        let end = until("ended");
+        assert!(!end[end.rfind("ended").unwrap()..].contains("live"), "{kind}: {end:?}");
+        assert!(child.0.wait().unwrap().success());
+    }
 }
 
 #[test]

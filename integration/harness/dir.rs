@@ -172,6 +172,19 @@ impl Dir {
         })
     }
 
+    /// The processes that send findings of this directory's containers to outputs.
+    pub(crate) fn exporters(&self) -> Vec<Pid> {
+        let config = self.config();
+        let ours = |entry: fs::DirEntry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let command = fs::read(entry.path().join("cmdline")).ok()?;
+            let mut words = command.split(|byte| *byte == 0);
+            let named = words.any(|word| word == config.as_os_str().as_encoded_bytes());
+            (named && words.next() == Some(b"export")).then(|| Pid::from_raw(pid))
+        };
+        fs::read_dir("/proc").unwrap().flatten().filter_map(ours).collect()
+    }
+
     /// Waits until nothing of any container is live.
     #[track_caller]
     pub(crate) fn expect_nothing_live(&self) {
@@ -204,6 +217,9 @@ impl Drop for Dir {
             let Ok(pid) = fs::read_to_string(path) else { continue };
             let Ok(pid) = pid.trim().parse() else { continue };
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        for exporter in self.exporters() {
+            let _ = kill(exporter, Signal::SIGKILL);
         }
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         for mount in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {

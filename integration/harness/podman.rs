@@ -93,13 +93,13 @@ impl<'a> Podman<'a> {
         run(command.args(args))
     }
 
-    /// `podman build` of a Containerfile, with the hooks.
+    /// `podman build OPTION…` of a Containerfile, with the hooks.
     #[track_caller]
     pub(crate) fn build(&self, options: &[&str], containerfile: &str) -> Done {
         self.build_by(self.command(), options, containerfile)
     }
 
-    /// `buildah build` of a Containerfile, with the hooks, in podman's storage.
+    /// `buildah build OPTION…` of a Containerfile, with the hooks, in podman's storage.
     #[track_caller]
     pub(crate) fn buildah(&self, options: &[&str], containerfile: &str) -> Done {
         self.build_by(self.on_its_storage("buildah"), options, containerfile)

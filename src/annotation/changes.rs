@@ -1,17 +1,19 @@
-//! Waiting for the files of directories to grow.
+//! Waiting for files to grow and directories to fill.
 
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
+    sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor},
 };
 use std::{
+    ffi::OsString,
     io,
-    os::fd::{AsFd, AsRawFd},
-    time::Instant,
+    os::fd::{AsFd as _, AsRawFd},
+    path::Path,
+    time::{Duration, Instant},
 };
 
-/// Wakes up when a file in a directory was made or written to.
+/// Wakes up when something that is watched changes.
 ///
 /// Watch first, then read, then wait: what is written in between wakes the wait.
 #[derive(Debug)]
@@ -19,38 +21,90 @@ pub struct Changes {
     inotify: Inotify,
 }
 
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Watch(WatchDescriptor);
+
+/// Something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This did; in a directory the entry of that name.
+    At(Watch, Option<OsString>),
+    /// More changed than the kernel keeps: anything may have.
+    Anything,
+}
+
 impl Changes {
     /// Watches nothing yet.
     pub fn new() -> io::Result<Changes> {
-        Ok(Changes { inotify: Inotify::init(InitFlags::IN_CLOEXEC)? })
+        Ok(Changes { inotify: Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)? })
     }
 
-    /// Watches an open directory from now on, whatever its name leads to by then.
+    /// Watches an open directory and the files in it from now on, whatever its name leads
+    /// to by then.
     pub fn in_directory(directory: &impl AsRawFd) -> io::Result<Changes> {
         let changes = Changes::new()?;
         changes.add(directory)?;
         Ok(changes)
     }
 
-    /// Watches an open directory too; once more is as once.
+    /// Watches an open directory and the files in it too; once more is as once.
     pub fn add(&self, directory: &impl AsRawFd) -> io::Result<()> {
-        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
         let flags = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MODIFY
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_DELETE
             // The removal of the directory changes its link count, which is an attribute.
             | AddWatchFlags::IN_ATTRIB;
-        self.inotify.add_watch(path.as_str(), flags)?;
-        Ok(())
+        self.watch(&by_descriptor(directory), flags).map(drop)
+    }
+
+    /// Watches an open file: wakes when it is written to or removed.
+    pub fn watch_file(&self, file: &impl AsRawFd) -> io::Result<Watch> {
+        self.watch(&by_descriptor(file), AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB)
+    }
+
+    /// Watches a directory: wakes when something is made or removed in it, or it itself
+    /// is removed; not when a file in it grows.
+    pub fn watch_entries(&self, directory: &Path) -> io::Result<Watch> {
+        let flags = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_ONLYDIR
+            | AddWatchFlags::IN_DONT_FOLLOW;
+        self.watch(directory, flags)
+    }
+
+    /// Watches something no more.
+    pub fn forget(&self, watch: Watch) {
+        // Gone by itself when what it watched is gone.
+        let _ = self.inotify.rm_watch(watch.0);
+    }
+
+    fn watch(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
+        Ok(Watch(self.inotify.add_watch(path, flags)?))
     }
 
     /// Waits for the next change; several at once count as one.
     pub fn wait(&self) -> io::Result<()> {
+        self.next(None).map(drop)
+    }
+
+    /// The next changes, waited for until a moment if one is given; none when it has come.
+    pub fn next(&self, until: Option<Instant>) -> io::Result<Vec<Change>> {
         loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, left.map_or(PollTimeout::NONE, timeout)) {
+                Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(Vec::new()),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
             match self.inotify.read_events() {
-                Err(Errno::EINTR) => (),
-                result => return result.map(drop).map_err(io::Error::from),
+                Ok(events) => return Ok(events.into_iter().map(change).collect()),
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -59,19 +113,16 @@ impl Changes {
     /// `but`; `false` when there was none before the deadline.
     pub fn wait_until(&self, deadline: Instant, but: &str) -> io::Result<bool> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Rounded up: with 0 ms left of 0.4 it would spin.
-            let left = left.as_millis().saturating_add(u128::from(!left.is_zero()));
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let left = timeout(deadline.saturating_duration_since(Instant::now()));
             let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, timeout) {
+            match poll(&mut fds, left) {
                 Ok(0) if Instant::now() >= deadline => return Ok(false),
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) => {}
                 Err(error) => return Err(error.into()),
             }
             let events = self.inotify.read_events()?;
-            let counts = |event: &nix::sys::inotify::InotifyEvent| {
+            let counts = |event: &InotifyEvent| {
                 event.mask != AddWatchFlags::IN_MODIFY
                     || event.name.as_deref() != Some(but.as_ref())
             };
@@ -79,5 +130,55 @@ impl Changes {
                 return Ok(true);
             }
         }
+    }
+}
+
+fn by_descriptor(open: &impl AsRawFd) -> std::path::PathBuf {
+    format!("/proc/self/fd/{}", open.as_raw_fd()).into()
+}
+
+/// Rounded up, so that nobody wakes before the moment has come.
+fn timeout(left: Duration) -> PollTimeout {
+    let ms = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(ms).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
+}
+
+fn change(event: InotifyEvent) -> Change {
+    if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+        return Change::Anything;
+    }
+    Change::At(Watch(event.wd), event.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, io::Write as _};
+
+    #[test]
+    fn it_wakes_for_what_it_watches_and_for_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = fs::File::create_new(&path).unwrap();
+        let mut other = fs::File::create_new(dir.path().join("other")).unwrap();
+        let changes = Changes::new().unwrap();
+        let file = changes.watch_file(&log).unwrap();
+        let directory = changes.watch_entries(dir.path()).unwrap();
+        let now = || changes.next(Some(Instant::now())).unwrap();
+
+        other.write_all(b"x").unwrap();
+        assert_eq!(now(), []);
+        log.write_all(b"x").unwrap();
+        assert_eq!(changes.next(None).unwrap(), [Change::At(file, None)]);
+        fs::create_dir(dir.path().join("new")).unwrap();
+        assert_eq!(now(), [Change::At(directory, Some("new".into()))]);
+        fs::remove_file(&path).unwrap();
+        assert!(now().contains(&Change::At(file, None)));
+        changes.forget(file);
+        changes.forget(directory);
+        now();
+        other.write_all(b"x").unwrap();
+        log.write_all(b"x").unwrap();
+        assert_eq!(now(), []);
     }
 }

@@ -83,6 +83,13 @@ pub struct Finished {
     /// Why the account is not complete, a sentence each; empty when it is.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// The files with the report in other formats, beside it.
+    #[serde(default)]
+    pub formats: Vec<String>,
+    /// Those that could not be written, a sentence each; `buildwarden report` can make
+    /// them from the report.
+    #[serde(default)]
+    pub formats_failed: Vec<String>,
     /// The container's job as it turned out.
     #[serde(default)]
     pub job: Option<Job>,

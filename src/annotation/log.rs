@@ -149,6 +149,8 @@ mod tests {
             findings: Default::default(),
             report: Some("report.json".into()),
             reasons: vec!["a\nb".into()],
+            formats: Vec::new(),
+            formats_failed: Vec::new(),
             job: Some(Job { id: "j".into(), source: "s".into() }),
             other_jobs: vec![],
         };

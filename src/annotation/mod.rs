@@ -11,7 +11,7 @@ mod line;
 mod log;
 mod tail;
 
-pub use changes::Changes;
+pub use changes::{Change, Changes, Watch};
 pub use entry::{Attached, Entry, FindingCounts, Finished, Gap, NamedJob};
 pub use key::Key;
 pub use line::{Line, Malformed};

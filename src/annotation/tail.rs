@@ -31,9 +31,15 @@ pub struct Tail {
 impl Tail {
     /// The lines of `file`.
     pub fn new(file: File) -> Tail {
+        Tail::resume(file, 0)
+    }
+
+    /// The lines of `file` from this byte on, which begins one: what [`Tail::position`]
+    /// was when it was read last.
+    pub fn resume(file: File, position: u64) -> Tail {
         Tail {
             file,
-            offset: 0,
+            offset: position,
             buffer: Vec::new(),
             start: 0,
             searched: 0,
@@ -59,6 +65,11 @@ impl Tail {
                 return Ok(None);
             }
         }
+    }
+
+    /// Where the first line begins that was not handed out.
+    pub fn position(&self) -> u64 {
+        self.offset - (self.buffer.len() - self.start) as u64
     }
 
     /// Whether bytes of a line without its end have been read: what a crash leaves.
@@ -147,10 +158,15 @@ mod tests {
         for (writes, want, torn) in cases {
             let mut file = tempfile::tempfile().unwrap();
             let mut tail = Tail::new(file.try_clone().unwrap());
+            let mut position = 0;
             for (text, want) in writes.iter().zip(want) {
                 file.write_all(text.as_bytes()).unwrap();
                 let want: Vec<_> = want.iter().map(|line| line.as_bytes().to_vec()).collect();
                 assert!(lines(&mut tail) == want, "{writes:?}");
+                let mut resumed = Tail::resume(file.try_clone().unwrap(), position);
+                assert!(lines(&mut resumed) == want, "{writes:?} from {position}");
+                position = resumed.position();
+                assert_eq!(tail.position(), position);
             }
             assert_eq!(tail.is_torn(), torn);
         }

@@ -3,9 +3,12 @@
 
 mod check;
 mod collect;
+mod diff;
 mod doctor;
 mod exit;
+mod export;
 mod fail_on;
+mod formats;
 mod gc;
 mod hook;
 mod install;
@@ -47,9 +50,11 @@ enum Verb {
     List(list::Args),
     Watch(watch::Args),
     Report(report::Args),
+    Diff(diff::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Gc(gc::Args),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
@@ -82,9 +87,11 @@ fn by_verb() -> anyhow::Result<Exit> {
         Verb::List(args) => list::run(args, config),
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),
+        Verb::Diff(args) => diff::run(args, config),
         Verb::Install(args) => install::run(args),
         Verb::Uninstall(args) => uninstall::run(args),
         Verb::Doctor(args) => doctor::run(args, config),
+        Verb::Export(args) => export::run(args, config),
         Verb::Gc(args) => gc::run(args, config),
         Verb::Man(args) => manual::man(args),
         Verb::Completions(args) => manual::completions(args),

@@ -5,21 +5,23 @@ mod job;
 use super::{
     Exit,
     fail_on::FailOn,
+    formats,
     terminal::{self, Colour},
 };
 use crate::{
     config::Settings,
     escape,
     report::{
+        baseline::{self, Paths},
+        format::{self, Context as About, Format},
+        in_toto::Subject,
         json,
         model::Report,
-        text::{self, Layout},
+        text::Layout,
     },
     store::{State, Store, StoreError},
 };
 use anyhow::{Context, bail};
-use clap::ValueEnum;
-use serde::Serialize;
 use std::{
     fs,
     io::{self, Read},
@@ -37,13 +39,16 @@ Examples:
   buildwarden report web.2
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
+  buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
+  buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
+  buildwarden report web --baseline web.1
   buildwarden report 7f3a --fail-on critical > /dev/null
   buildwarden report --job acme/web/4711/82 --fail-on critical --timeout 5m
   buildwarden report --job \"$CI_PROJECT_PATH/$CI_PIPELINE_ID/*\" --fail-on critical
   buildwarden report --this-job --fail-on critical
 
-With --job or --this-job and --fail-on, it waits until the containers of the job that run have ended; a job
-without any fails.
+With --job or --this-job, and --fail-on, it waits until the containers of the job that run have
+ended; a job without any fails.
 
 Exit codes:
    0  the report was shown; with --fail-on: no such finding, and everything was seen
@@ -58,12 +63,24 @@ pub(super) struct Args {
     what: Option<String>,
     #[command(flatten)]
     of_job: job::OfJob,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// Write to this file, not to standard output
+    /// How it is written; may be given several times, each with its own --output
+    #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
+    format: Vec<Format>,
+    /// Mark in the text what this report of an earlier build does not have; `buildwarden diff`
+    /// shows it in other formats
+    #[arg(long, value_name = "ID|FILE", conflicts_with = "jobs")]
+    baseline: Option<String>,
+    /// Write to this file (- is standard output); the first is that of the first --format,
+    /// and so on
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Vec<PathBuf>,
+    /// With --format in-toto: an artifact that the Statement is about; may be given several times
+    #[arg(long, value_name = "NAME=sha256:DIGEST")]
+    subject: Vec<Subject>,
+    /// The Dockerfile that the container's step stands in: sarif, gitlab-codequality and github
+    /// point at its line
+    #[arg(long, value_name = "FILE")]
+    dockerfile: Option<PathBuf>,
     /// Exit with a code of its own when there is a finding of this importance or above
     #[arg(long, value_name = "IMPORTANCE")]
     fail_on: Option<FailOn>,
@@ -75,61 +92,64 @@ pub(super) struct Args {
     width: Option<u16>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person at a terminal
-    #[default]
-    Text,
-    /// As in report.json, for programs
-    Json,
-}
-
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
+    let wanted = formats::pair(&args.format, &args.output, !args.subject.is_empty())?;
     if let Some(jobs) = args.of_job.jobs()? {
-        return job::run(&args, jobs, config);
+        return job::run(&args, jobs, &wanted, config);
     }
     // Clap asks for the one or the other.
     let what = args.what.as_deref().unwrap_or_default();
     let report = read(what, config)?;
-    show(&args, &report, text::render)?;
+    let baseline = match &args.baseline {
+        Some(_) if wanted.iter().any(|(format, _)| *format != Format::Text) => {
+            bail!("--baseline marks the text only: `buildwarden diff` compares in other formats")
+        }
+        Some(old) if old == "-" && what == "-" => {
+            bail!("standard input can be the report or the baseline, not both")
+        }
+        Some(old) => Some(baseline::compare(&read(old, config)?, &report, Paths::Alike)),
+        None => None,
+    };
+    let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
+    for (format, to) in wanted {
+        let about = About {
+            layout: layout(&args, to),
+            baseline: baseline.as_ref(),
+            place: place.clone().flatten(),
+            subjects: args.subject.clone(),
+        };
+        let text = format::render(&report, format, &about)
+            .with_context(|| format!("report as {}", format.name()))?;
+        write(&text, to)?;
+    }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
 }
 
-/// Writes a report where it is wanted, and as it is.
-fn show<T: Serialize>(
-    args: &Args,
-    report: &T,
-    render: impl FnOnce(&T, Layout) -> String,
-) -> anyhow::Result<()> {
-    let text = match args.format {
-        Format::Json => json::pretty(report).context("report as JSON")?,
-        Format::Text => {
-            let colour = match (args.color, &args.output) {
-                (Colour::Auto, Some(_)) => false,
-                (colour, _) => colour.on_stdout(),
-            };
-            let width = match (args.width, &args.output) {
-                (Some(width), _) => width.into(),
-                (None, Some(_)) => terminal::WIDTH,
-                (None, None) => terminal::width(),
-            };
-            render(report, Layout { width, colour })
-        }
+/// Text is laid out for where it goes.
+fn layout(args: &Args, to: Option<&Path>) -> Layout {
+    let colour = match (args.color, to) {
+        (Colour::Auto, Some(_)) => false,
+        (colour, _) => colour.on_stdout(),
     };
-    match &args.output {
+    let width = match (args.width, to) {
+        (Some(width), _) => width.into(),
+        (None, Some(_)) => terminal::WIDTH,
+        (None, None) => terminal::width(),
+    };
+    Layout { width, colour }
+}
+
+fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
+    match to {
         Some(path) => {
-            fs::write(path, text)
-                .with_context(|| format!("{}: cannot write it", path.display()))?;
+            fs::write(path, text).with_context(|| format!("{}: cannot write it", path.display()))
         }
-        None => {
-            terminal::print(&text)?;
-        }
+        None => terminal::print(text).map(drop),
     }
-    Ok(())
 }
 
 /// The report that the argument means.
-fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
+pub(super) fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
     if what == "-" {
         let mut bytes = Vec::new();
         io::stdin().read_to_end(&mut bytes).context("standard input")?;

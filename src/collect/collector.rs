@@ -5,9 +5,10 @@ use super::{
     CollectError, attachment::Attachment, end::finish, evidence, lock::Lock, session::Session,
 };
 use crate::{
-    cgroup::{self, Populated, Scope},
+    cgroup::{self, CgroupError, Populated, Scope},
     config::Settings,
     oci::ContainerId,
+    report::model::Container,
     trace::{self, Drain, ProbeSet},
 };
 use nix::sys::{
@@ -18,6 +19,7 @@ use nix::sys::{
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
+    io,
     os::fd::{AsFd, OwnedFd, RawFd},
     path::Path,
     process::{Child, Command, Stdio},
@@ -35,14 +37,39 @@ const PAUSE_MS: u16 = 10;
 /// # Errors
 /// When this program cannot be executed again.
 pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child, CollectError> {
+    let config = config
+        .map(|config| {
+            std::path::absolute(config)
+                .map_err(|error| CollectError::io(config, "find the directory of", error))
+        })
+        .transpose()?;
+    spawn(config.as_deref(), ["collect", id.as_str()]).map_err(|error| CollectError::Collector {
+        id: id.to_string(),
+        reason: format!("cannot be started: {error}; poststop will do its work"),
+    })
+}
+
+/// Starts what sends a run's findings and end to the configured outputs, where there
+/// are any. Nothing depends on it.
+///
+/// # Errors
+/// When this program cannot be executed again.
+pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::Result<()> {
+    if !settings.outputs.is_empty() {
+        let run = format!("{}.{}", container.id, container.run);
+        spawn(settings.source.as_deref(), ["export", &run])?;
+    }
+    Ok(())
+}
+
+/// Starts this program, detached.
+fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     if let Some(config) = config {
-        let config = std::path::absolute(config)
-            .map_err(|error| CollectError::io(config, "find the directory of", error))?;
         command.arg("--config").arg(config);
     }
     command
-        .args(["collect", id.as_str()])
+        .args(args)
         .env_clear()
         .current_dir("/")
         // A runtime waits until nobody holds its pipes any more.
@@ -50,10 +77,17 @@ pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child,
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| CollectError::Collector {
-            id: id.to_string(),
-            reason: format!("cannot be started: {error}; poststop will do its work"),
-        })
+}
+
+/// Leaves whoever started this process: its descriptors, its session, its cgroup.
+///
+/// # Errors
+/// When there is no cgroup v2, or it cannot be written; the rest is done.
+pub fn detach() -> Result<(), CgroupError> {
+    // A runtime that leaks a descriptor must not wait for us because of it.
+    close_inherited();
+    let _ = nix::unistd::setsid();
+    cgroup::move_to_own()
 }
 
 /// Collects until the container has ended, and writes its report. Does nothing
@@ -62,10 +96,7 @@ pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child,
 /// # Errors
 /// When the container's files cannot be used.
 pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError> {
-    // A runtime that leaks a descriptor must not wait for us because of it.
-    close_inherited();
-    let _ = nix::unistd::setsid();
-    let moved = cgroup::move_to_own();
+    let moved = detach();
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
     held.run.remove(PID)?;
@@ -77,6 +108,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     let container = &attachment.attached.container;
     let end = End::watch(&attachment)?;
     let mut session = Session::open(settings, attachment.clone())?;
+    // It follows the log that is open now, and is not to be real-time.
+    let _ = spawn_exporter(settings, container);
     if let Err(error) = moved {
         session.fail(format!("the collector has no cgroup of its own: {error}"));
     }
@@ -203,7 +236,10 @@ fn close_inherited() {
 }
 
 /// Gives up every capability, and the way back.
-fn drop_privileges() -> Result<(), CollectError> {
+///
+/// # Errors
+/// When the kernel does not allow it.
+pub fn drop_privileges() -> Result<(), CollectError> {
     let failed = |reason: String| CollectError::Collector { id: String::new(), reason };
     prctl::set_no_new_privs().map_err(|error| failed(format!("no_new_privs: {error}")))?;
     for set in [caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable] {

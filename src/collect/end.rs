@@ -5,17 +5,23 @@ use super::{
     account::{Account, Ending, account},
     attachment::Attachment,
     clock,
-    collector::{End, PID},
+    collector::{End, PID, spawn_exporter},
     directory::Directory,
     file,
     lock::{Held, Lock},
     session::Session,
+    warn,
 };
 use crate::{
     annotation::Finished,
     config::Settings,
     oci::ContainerId,
-    report::{Time, json, model::Verdict},
+    report::{
+        Time,
+        format::{self, Context},
+        json,
+        model::{Report, Verdict},
+    },
     trace::{Drain, ProbeSet, SlotId},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +29,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     fs,
     os::fd::AsFd as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -111,6 +118,7 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     };
     let probes = ProbeSet::open(&settings.bpffs)?;
     let cgroup = attachment.attached.container.cgroup_id;
+    let container = attachment.attached.container.clone();
     let slot = probes.as_ref().and_then(|probes| probes.slot_of(cgroup));
     let recording = probes.as_ref().zip(slot);
     let mut session = match Session::open(settings, attachment) {
@@ -123,6 +131,8 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
         // Written by a collector that could not release, or was killed before.
         return release(held, recording).map(|()| Ended::Nothing);
     }
+    // Where there never was a collector, nobody has started it.
+    let _ = spawn_exporter(settings, &container);
     let drain = recording.and_then(|(probes, slot)| {
         Drain::open(probes, slot)
             .inspect_err(|error| session.fail(format!("the ring could not be drained: {error}")))
@@ -191,6 +201,7 @@ pub(super) fn report(
     let text =
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
     if session.directory.put_new(file::REPORT, text.as_bytes())? {
+        let (formats, formats_failed) = write_formats(settings, &session.directory, &report);
         // A recording that was lost may be of a boot with another clock.
         let offset = match session.attachment.lost {
             None => session.attachment.attached.boot_to_unix_ns,
@@ -201,6 +212,8 @@ pub(super) fn report(
             findings: counts,
             report: Some(file::REPORT.to_owned()),
             reasons: report.completeness.shortcomings(),
+            formats,
+            formats_failed,
             job: report.job.clone(),
             other_jobs: report.other_jobs.clone(),
         };
@@ -213,6 +226,36 @@ pub(super) fn report(
         }
     }
     Ok(report.verdict)
+}
+
+/// Writes the report in the configured formats: the names of the files, and what failed.
+/// They can be made from it again at any time, so a failure costs nothing but that file,
+/// and not even a mistake of ours in a renderer costs more.
+pub(super) fn write_formats(
+    settings: &Settings,
+    directory: &Directory,
+    report: &Report,
+) -> (Vec<String>, Vec<String>) {
+    let (mut written, mut failed) = (Vec::new(), Vec::new());
+    for format in &settings.formats {
+        let Some(name) = format.file_name() else { continue };
+        let render = || format::render(report, *format, &Context::default());
+        let text = match catch_unwind(AssertUnwindSafe(render)) {
+            Ok(text) => text.map_err(|error| error.to_string()),
+            Err(_) => Err("the renderer failed".to_owned()),
+        };
+        let put =
+            |text: String| directory.put_new(name, text.as_bytes()).map_err(|e| e.to_string());
+        match text.and_then(put) {
+            Ok(_) => written.push(name.to_owned()),
+            Err(error) => {
+                let error = format!("{name}: {error}");
+                warn(&error);
+                failed.push(error);
+            }
+        }
+    }
+    (written, failed)
 }
 
 /// Removes a run directory; the lock last, so that whoever waits for it sees that

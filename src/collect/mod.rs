@@ -28,7 +28,7 @@ mod sweep;
 
 pub use attach::{Attached, Stage, Target, attach};
 pub use attachment::attachment_of;
-pub use collector::{collect, spawn_collector};
+pub use collector::{collect, detach, drop_privileges, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
 pub use evidence::detector;
@@ -47,12 +47,14 @@ pub mod file {
     pub const EXECS: &str = "execs.jsonl";
     /// The exit report.
     pub const REPORT: &str = "report.json";
+    /// What was sent to the configured outputs.
+    pub const EXPORTS: &str = "exports.json";
     /// What a step of a build tells the steps after it.
     pub const BUILD: &str = "build.json";
     /// Which step goes on with its build.
     pub const BUILD_NEXT: &str = "build.next";
     /// All of them.
-    pub const ALL: [&str; 5] = [ANNOTATIONS, EXECS, REPORT, BUILD, BUILD_NEXT];
+    pub const ALL: [&str; 6] = [ANNOTATIONS, EXECS, REPORT, EXPORTS, BUILD, BUILD_NEXT];
 }
 
 /// Where the report directories are.

@@ -97,7 +97,7 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     let report = directory.content(file::REPORT)?.and_then(|bytes| json::parse(&bytes).ok());
     match report {
         Some(_) if is_closed(&directory)? => return Ok(Adopted::NoOrphan),
-        Some(report) => return close(&directory, &report).map(|()| Adopted::Closed),
+        Some(report) => return close(settings, &directory, &report).map(|()| Adopted::Closed),
         None => {}
     }
     let (id, mut attachment) = rebuild(&directory, name)?;
@@ -121,12 +121,15 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
 }
 
 /// Writes the log's last line for a report that is there.
-fn close(directory: &Directory, report: &Report) -> Result<(), CollectError> {
+fn close(settings: &Settings, directory: &Directory, report: &Report) -> Result<(), CollectError> {
+    let (formats, formats_failed) = end::write_formats(settings, directory, report);
     let finished = Finished {
         verdict: report.verdict,
         findings: report.findings.iter().map(|finding| finding.importance).collect(),
         report: Some(file::REPORT.to_owned()),
         reasons: report.completeness.shortcomings(),
+        formats,
+        formats_failed,
         job: report.job.clone(),
         other_jobs: report.other_jobs.clone(),
     };

@@ -10,7 +10,7 @@ use crate::{
     config::{Retention, Settings},
     escape,
     oci::{could_be_a_run, split_run},
-    report::Time,
+    report::{Time, format::Format},
 };
 use rustix::fs::FileType;
 
@@ -20,8 +20,6 @@ const ASIDE: &str = ".removed";
 /// The content of the file that takes a removed run's name while the container has later
 /// runs: a number is given only once.
 const PLACEHOLDER: &[u8] = b"this run was removed: see [keep] in buildwarden.toml\n";
-/// What `Directory::put_new` leaves when it is killed.
-const STAGING: &str = ".report.json.new";
 /// Files take whole blocks of the disk.
 const BLOCK: u64 = 4096;
 
@@ -148,7 +146,14 @@ fn look(settings: &Settings, name: &str, directory: &Directory) -> Result<Found,
 }
 
 fn is_ours(entry: &Entry) -> bool {
-    let named = |name: &String| file::ALL.contains(&name.as_str()) || name == STAGING;
+    let is_format =
+        |name: &str| Format::ALL.into_iter().any(|format| format.file_name() == Some(name));
+    let named = |name: &String| {
+        // What `Directory::put_new` leaves when it is killed.
+        let staged = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
+        let name = staged.unwrap_or(name);
+        file::ALL.contains(&name) || is_format(name)
+    };
     entry.kind == FileType::RegularFile && entry.name.as_ref().is_ok_and(named)
 }
 
@@ -332,7 +337,17 @@ mod tests {
     #[test]
     fn a_run_goes_whole_and_its_number_is_not_given_again() {
         let (root, settings) = host(&[
-            ("a", Some(40), &[file::EXECS, STAGING]),
+            (
+                "a",
+                Some(40),
+                &[
+                    file::EXECS,
+                    file::BUILD_NEXT,
+                    ".report.json.new",
+                    "report.md",
+                    ".report.sarif.new",
+                ],
+            ),
             ("a.2", Some(35), &[]),
             ("a.3", Some(2), &[]),
             ("b", Some(40), &[]),

@@ -13,5 +13,7 @@ mod written;
 mod tests;
 
 pub use error::{ConfigError, Problem};
-pub use settings::{DEFAULT_PATH, Honour, OnError, Retention, Runtimes, Settings, When};
+pub use settings::{
+    DEFAULT_PATH, Honour, OnError, Outputs, Retention, Runtimes, Settings, Syslog, When,
+};
 pub use value::{KeepAge, KeepSize};

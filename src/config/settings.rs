@@ -3,9 +3,11 @@
 use super::error::{ConfigError, Problem};
 use super::written::Written;
 use crate::detect::Policy;
+use crate::report::format::Format;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,6 +64,34 @@ pub struct Runtimes {
     pub youki: Option<PathBuf>,
 }
 
+/// Where findings and ends are sent besides the annotation log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// The socket of systemd's journal.
+    pub journald: Option<PathBuf>,
+    /// A syslog daemon.
+    pub syslog: Option<Syslog>,
+    /// The URL that takes OTLP logs.
+    pub otlp: Option<String>,
+}
+
+impl Outputs {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Outputs::default()
+    }
+}
+
+/// How a syslog daemon is reached: by datagrams, so that it can never block.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Syslog {
+    /// A socket.
+    Socket(PathBuf),
+    /// An address and port.
+    Udp(SocketAddr),
+}
+
 /// Which finished runs `gc` keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -103,10 +133,16 @@ pub struct Settings {
     pub keep: Retention,
     /// The group that may read logs and reports; root's when there is none.
     pub group: Option<String>,
+    /// The formats that are written beside `report.json`.
+    pub formats: Vec<Format>,
     /// What the administrator allows and denies on top of the recipes.
     pub policy: Policy,
     /// Recipe files to apply besides the built-in ones.
     pub recipes: Vec<PathBuf>,
+    /// Where findings and ends are sent.
+    pub outputs: Outputs,
+    /// The file that these were read from, for a process that is to read it again.
+    pub source: Option<PathBuf>,
 }
 
 impl Settings {
@@ -125,7 +161,9 @@ impl Settings {
             Err(source) => return Err(ConfigError::new(path, Problem::Unreadable(source))),
         };
         let text = read(file).map_err(|problem| ConfigError::new(path, problem))?;
-        Written::parse(&text).map_err(|error| error.at(path))
+        let settings = Written::parse(&text).map_err(|error| error.at(path))?;
+        let source = std::path::absolute(path).ok();
+        Ok(Settings { source, ..settings })
     }
 }
 

@@ -1,5 +1,6 @@
-use super::settings::{Honour, OnError, Retention, Settings, When};
+use super::settings::{Honour, OnError, Retention, Settings, Syslog, When};
 use super::written::Written;
+use crate::report::format::Format;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,6 +60,8 @@ fn the_documented_file_mentions_every_key() {
         "[runtime]",
         "[annotations]",
         "[keep]",
+        "[report]",
+        "[output]",
         "[policy]",
     ];
     for header in headers.into_iter().chain(["[[policy.allow]]", "[[policy.tool]]"]) {
@@ -102,6 +105,22 @@ fn a_value_is_taken() {
         s.honour.trace = false;
         s.honour.job = false;
     });
+    check("report.formats = ['markdown', 'gitlab-codequality']", |s| {
+        s.formats = vec![Format::Markdown, Format::GitlabCodequality];
+    });
+    check("output.journald = '/run/systemd/journal/socket'", |s| {
+        s.outputs.journald = Some(PathBuf::from("/run/systemd/journal/socket"));
+    });
+    check("output.syslog = '/dev/log'", |s| {
+        s.outputs.syslog = Some(Syslog::Socket(PathBuf::from("/dev/log")));
+    });
+    check("output.syslog = 'udp://[2001:db8::1]:514'", |s| {
+        s.outputs.syslog = Some(Syslog::Udp("[2001:db8::1]:514".parse().expect("an address")));
+    });
+    check("output.otlp = 'http://otel:4318'", |s| {
+        s.outputs.otlp = Some("http://otel:4318/v1/logs".to_owned());
+    });
+    check("output.otlp = 'http://[::1]/x'", |s| s.outputs.otlp = Some("http://[::1]/x".to_owned()));
     let keep = |text: &str, age: Option<u64>, size: Option<u64>| {
         let keep = Retention { age: age.map(Duration::from_secs), size };
         let want = Settings { keep, ..Settings::default() };
@@ -127,7 +146,7 @@ fn a_mistake_is_told_with_its_line() {
     let cases = [
         (
             "\n\n[rnig]\nsize = 1",
-            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `runtime`, `annotations`, `keep` or `policy`",
+            "line 3: unknown key `rnig` (did you mean `ring`?), expected `on_error`, `redaction`, `recipes`, `trace`, `ring`, `directories`, `runtime`, `annotations`, `keep`, `report`, `output` or `policy`",
         ),
         (
             "[ring]\nsize = '1MiB'\npools = 3",
@@ -190,6 +209,18 @@ fn a_mistake_is_told_with_its_line() {
             "line 1 (`directories.state = '/'`): the path is the root, expected a place of Buildwarden's own",
         ),
         (
+            "report.formats = ['text', 'markdwon']",
+            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
+        ),
+        (
+            "report.formats = ['json']",
+            "line 1 (`report.formats = ['json']`): report.json is written always; expected another format",
+        ),
+        (
+            "report.formats = ['in-toto']",
+            "line 1 (`report.formats = ['in-toto']`): an in-toto Statement needs subjects, which are not known yet when a container ends; `buildwarden report --format in-toto --subject …` writes one",
+        ),
+        (
             "[keep]\n\nage = '30'",
             "line 3 (`age = '30'`): expected an age, as in \"90m\", \"12h\", \"30d\" or \"8w\", or \"forever\"",
         ),
@@ -212,6 +243,26 @@ fn a_mistake_is_told_with_its_line() {
         (
             "keep.group = ''",
             "line 1 (`keep.group = ''`): this is no group's name, expected one as in /etc/group",
+        ),
+        (
+            "output.syslog = 'tcp://192.0.2.1:514'",
+            "line 1 (`output.syslog = 'tcp://192.0.2.1:514'`): syslog over `tcp` is not spoken, expected a path or `udp://`",
+        ),
+        (
+            "output.syslog = 'udp://localhost'",
+            "line 1 (`output.syslog = 'udp://localhost'`): the address has no such form, expected one as in `udp://192.0.2.10:514`",
+        ),
+        (
+            "output.syslog = 'log'",
+            "line 1 (`output.syslog = 'log'`): the path is relative, expected one that begins with `/`",
+        ),
+        (
+            "output.otlp = 'https://otel.example'",
+            "line 1 (`output.otlp = 'https://otel.example'`): TLS is not spoken, expected `http:`: a collector on this host or network can hand on to a service beyond it",
+        ),
+        (
+            "output.otlp = '127.0.0.1:4318'",
+            "line 1 (`output.otlp = '127.0.0.1:4318'`): no URL: relative URL without a base, expected one as in `http://127.0.0.1:4318/v1/logs`",
         ),
         (
             "[[policy.allow]]\nreason = 'r'\nnet = ['10.0.0.0/8']",

@@ -1,10 +1,13 @@
 //! Values that check themselves as they are read, so that an error knows its line.
 
+use super::settings::Syslog;
+use crate::report::format::Format;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use url::Url;
 
 /// Size of one container's ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +198,29 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A format that is written beside `report.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "Format")]
+pub(super) struct ReportFormat(pub(super) Format);
+
+impl TryFrom<Format> for ReportFormat {
+    type Error = String;
+
+    fn try_from(format: Format) -> Result<Self, String> {
+        match format {
+            Format::Json => {
+                Err("report.json is written always; expected another format".to_owned())
+            }
+            Format::InToto => {
+                Err("an in-toto Statement needs subjects, which are not known yet when \
+                 a container ends; `buildwarden report --format in-toto --subject …` writes one"
+                    .to_owned())
+            }
+            format => Ok(ReportFormat(format)),
+        }
+    }
+}
+
 /// How many rings are kept ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "i64")]
@@ -252,5 +278,51 @@ impl TryFrom<String> for GroupName {
             return Err("this is no group's name, expected one as in /etc/group".to_owned());
         }
         Ok(GroupName(text))
+    }
+}
+
+impl TryFrom<String> for Syslog {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once("://") {
+            None => AbsolutePath::try_from(text).map(|path| Syslog::Socket(path.0)),
+            // A name would have to be looked up, which can take long.
+            Some(("udp", address)) => address.parse().map(Syslog::Udp).map_err(|_| {
+                "the address has no such form, expected one as in `udp://192.0.2.10:514`".to_owned()
+            }),
+            Some((scheme, _)) => {
+                Err(format!("syslog over `{scheme}` is not spoken, expected a path or `udp://`"))
+            }
+        }
+    }
+}
+
+/// The URL of a service that takes OTLP logs.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Endpoint(pub(super) String);
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const EXPECTED: &str = "expected one as in `http://127.0.0.1:4318/v1/logs`";
+        let mut url = Url::parse(&text).map_err(|error| format!("no URL: {error}, {EXPECTED}"))?;
+        if url.scheme() == "https" {
+            return Err(
+                "TLS is not spoken, expected `http:`: a collector on this host or network \
+                        can hand on to a service beyond it"
+                    .to_owned(),
+            );
+        }
+        if url.scheme() != "http" || !url.has_host() {
+            return Err(format!("not a URL of HTTP, {EXPECTED}"));
+        }
+        // Where the protocol says that logs go when only the service is named.
+        if url.path() == "/" {
+            url.set_path("/v1/logs");
+        }
+        Ok(Endpoint(url.into()))
     }
 }

@@ -1,8 +1,10 @@
 //! The file as it is written: one type a table, every key optional.
 
 use super::error::{ParseError, Problem};
-use super::settings::{Honour, OnError, Retention, Runtimes, Settings, When};
-use super::value::{AbsolutePath, GroupName, KeepAge, KeepSize, Pool, RingSize};
+use super::settings::{Honour, OnError, Outputs, Retention, Runtimes, Settings, Syslog, When};
+use super::value::{
+    AbsolutePath, Endpoint, GroupName, KeepAge, KeepSize, Pool, ReportFormat, RingSize,
+};
 use crate::detect::{Policy, PolicyError, PolicyFile};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ pub(super) struct Written {
     runtime: Runtime,
     annotations: Annotations,
     keep: Keep,
+    report: Report,
+    output: Output,
     policy: PolicyFile,
 }
 
@@ -78,6 +82,20 @@ struct Keep {
     group: Option<GroupName>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Report {
+    formats: Vec<ReportFormat>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Output {
+    journald: Option<AbsolutePath>,
+    syslog: Option<Syslog>,
+    otlp: Option<Endpoint>,
+}
+
 impl Default for Written {
     fn default() -> Self {
         Written {
@@ -90,6 +108,8 @@ impl Default for Written {
             runtime: Runtime::default(),
             annotations: Annotations::default(),
             keep: Keep::default(),
+            report: Report::default(),
+            output: Output::default(),
             policy: PolicyFile::default(),
         }
     }
@@ -163,8 +183,15 @@ impl Written {
             keep_execs: self.keep.execs,
             keep: Retention { age: self.keep.age.0, size: self.keep.size.0 },
             group: self.keep.group.map(|group| group.0),
+            formats: self.report.formats.into_iter().map(|format| format.0).collect(),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
+            outputs: Outputs {
+                journald: self.output.journald.map(|path| path.0),
+                syslog: self.output.syslog,
+                otlp: self.output.otlp.map(|endpoint| endpoint.0),
+            },
             policy,
+            source: None,
         }
     }
 }

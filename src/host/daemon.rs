@@ -1,6 +1,7 @@
 //! The daemon behind a socket: which process it is, how it was started, and whether its
 //! configuration has changed since.
 
+use nix::time::{ClockId, clock_gettime};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
 };
@@ -9,7 +10,7 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 /// A daemon that runs.
@@ -21,7 +22,7 @@ pub struct Daemon {
     pub args: Vec<OsString>,
     /// Its environment as it was started.
     pub environment: Vec<(OsString, OsString)>,
-    /// When it was started, to the second.
+    /// When it was started, to the clock tick.
     pub started: SystemTime,
 }
 
@@ -59,7 +60,10 @@ impl Daemon {
                 Some((OsStr::from_bytes(name).into(), OsStr::from_bytes(value).into()))
             })
             .collect();
-        let started = started(&file("stat")?, &fs::read("/proc/stat").ok()?)?;
+        let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
+        // `btime` of proc_stat(5) would do, but for its whole seconds.
+        let booted = SystemTime::now().checked_sub(since_boot)?;
+        let started = booted + started(&file("stat")?)?;
         Some(Daemon { pid, args, environment, started })
     }
 
@@ -84,7 +88,7 @@ impl Daemon {
         None
     }
 
-    /// Whether a file has changed since it was started, as far as whole seconds tell.
+    /// Whether a file has changed since it was started, by a second or more.
     pub fn is_older_than(&self, path: &Path) -> bool {
         let changed = fs::metadata(path).and_then(|file| file.modified());
         changed.is_ok_and(|changed| changed >= self.started + Duration::from_secs(1))
@@ -113,14 +117,13 @@ fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
-/// proc_pid_stat(5): field 22, in ticks since `btime` of proc_stat(5).
-fn started(stat: &[u8], system: &[u8]) -> Option<SystemTime> {
+/// How long after boot: field 22 of proc_pid_stat(5).
+fn started(stat: &[u8]) -> Option<Duration> {
     // The name before it may hold anything.
     let after = &stat[memchr::memrchr(b')', stat)? + 1..];
     let ticks = std::str::from_utf8(after).ok()?.split_ascii_whitespace().nth(19)?;
-    let seconds = ticks.parse::<u64>().ok()? / rustix::param::clock_ticks_per_second();
-    let boot = std::str::from_utf8(system).ok()?.lines().find_map(|l| l.strip_prefix("btime "))?;
-    Some(UNIX_EPOCH + Duration::from_secs(boot.trim().parse::<u64>().ok()? + seconds))
+    let per_second = rustix::param::clock_ticks_per_second();
+    Some(Duration::from_millis(ticks.parse::<u64>().ok()?.checked_mul(1000)? / per_second))
 }
 
 #[cfg(test)]
@@ -155,18 +158,15 @@ mod tests {
     #[test]
     fn options_are_read() {
         let args = ["-c", "/a", "--config-file=/b", "--x"].map(OsString::from).to_vec();
-        let started = UNIX_EPOCH;
-        let daemon = Daemon { pid: 1, args, environment: Vec::new(), started };
+        let environment = Vec::new();
+        let daemon = Daemon { pid: 1, args, environment, started: SystemTime::UNIX_EPOCH };
         assert_eq!(daemon.option(&["--config", "-c"]), Some("/a".into()));
         assert_eq!(daemon.option(&["--config-file"]), Some("/b".into()));
         assert_eq!(daemon.option(&["--x"]), None);
         assert_eq!(daemon.option(&["--y"]), None);
         let stat = b"7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 500 20";
-        assert!(started_at(stat).is_some_and(|seconds| seconds >= 1000));
-    }
-
-    fn started_at(stat: &[u8]) -> Option<u64> {
-        let at = started(stat, b"cpu 1\nbtime 1000\n")?;
-        Some(at.duration_since(UNIX_EPOCH).ok()?.as_secs())
+        let ticks = rustix::param::clock_ticks_per_second();
+        assert_eq!(started(stat), Some(Duration::from_millis(500 * 1000 / ticks)));
+        assert_eq!(started(b"7 (a"), None);
     }
 }

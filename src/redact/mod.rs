@@ -7,6 +7,7 @@
 //! other word.
 
 mod options;
+mod random;
 mod spelling;
 mod token;
 mod words;

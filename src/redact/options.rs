@@ -1,6 +1,9 @@
 //! Options whose value is a secret, or has one in it.
 
-use super::spelling::{is_reference, is_secret_name, password_before_host};
+use super::{
+    random::{self, Where},
+    spelling::{is_reference, is_secret_name, password_before_host},
+};
 use crate::event::base_name;
 use std::ops::Range;
 
@@ -15,6 +18,8 @@ enum Secret {
     AfterLastColon,
     /// All of it if it has a `=` in it; else it names a file.
     Cookies,
+    /// What looks random of it.
+    Random(Where),
 }
 
 /// What is special in one tool's options.
@@ -38,8 +43,9 @@ const TOOLS: [Tool; 8] = [
             (b'U', Secret::Password),
             (b'b', Secret::Cookies),
             (b'E', Secret::AfterLastColon),
+            (b'H', Secret::Random(Where::Assigned)),
         ],
-        other_short: b"AcCdDeFHKmoPQrtTwxXyYz",
+        other_short: b"AcCdDeFKmoPQrtTwxXyYz",
         long: &[
             (b"user", Secret::Password),
             (b"proxy-user", Secret::Password),
@@ -81,7 +87,7 @@ const TOOLS: [Tool; 8] = [
     },
     Tool {
         names: &[b"docker", b"podman", b"helm", b"nerdctl", b"buildah", b"skopeo", b"crane"],
-        short: &[],
+        short: &[(b'e', Secret::Random(Where::Assigned))],
         other_short: b"",
         long: &[
             (b"creds", Secret::Password),
@@ -144,7 +150,10 @@ impl Options {
         let secret = match special {
             Some((_, secret)) => *secret,
             None if name.len() <= 64 && is_secret_name(name) => Secret::All,
-            None => return,
+            None => match random::option(name) {
+                Some(place) => Secret::Random(place),
+                None => return,
+            },
         };
         match equals {
             Some(equals) => hide_value(secret, &option[equals + 1..], 2 + equals + 1, hide),
@@ -218,6 +227,10 @@ fn hide_value(secret: Secret, value: &[u8], offset: usize, hide: &mut impl FnMut
         },
         Secret::Cookies if value.contains(&b'=') => 0..value.len(),
         Secret::Cookies => return,
+        Secret::Random(place) => match random::find(value, place) {
+            Some(range) => range,
+            None => return,
+        },
     };
     if !is_reference(&value[range.clone()]) {
         hide(offset + range.start..offset + range.end);

@@ -135,6 +135,25 @@ fn secrets_are_replaced() {
             &["any", "eyJhbGciOiJIUzI1NiJ9", "task-012345678901234567890"],
         ),
         (&["any", "npm_config_registry=https://h/"], &["any", "npm_config_registry=https://h/"]),
+        // what looks random where a secret may stand
+        (&["curl", "-H", "X-Custom: q8Zk2LmX0vB7nR4tY1cD"], &["curl", "-H", "X-Custom: ###"]),
+        (&["wget", "--header=X-Custom:q8Zk2LmX0vB7nR4tY1cD"], &["wget", "--header=X-Custom:###"]),
+        (&["any", "--key", "q8Zk2LmX0vB7nR4tY1cD"], &["any", "--key", "###"]),
+        (&["any", "--key=id_rsa"], &["any", "--key=id_rsa"]),
+        (
+            &["docker", "build", "--build-arg", "X=q8Zk2LmX0vB7nR4tY1cD", "."],
+            &["docker", "build", "--build-arg", "X=###", "."],
+        ),
+        (&["podman", "run", "-e", "X=q8Zk2LmX0vB7nR4tY1cD"], &["podman", "run", "-e", "X=###"]),
+        (
+            &["docker", "build", "--build-arg", "COMMIT_SHA=q8Zk2LmX0vB7nR4tY1cD"],
+            &["docker", "build", "--build-arg", "COMMIT_SHA=q8Zk2LmX0vB7nR4tY1cD"],
+        ),
+        (
+            &["docker", "run", "-e", "DEBUG=1", "--env=HOME=/root/x"],
+            &["docker", "run", "-e", "DEBUG=1", "--env=HOME=/root/x"],
+        ),
+        (&["curl", "-o", "q8Zk2LmX0vB7nR4tY1cD"], &["curl", "-o", "q8Zk2LmX0vB7nR4tY1cD"]),
         // a command line in an argument
         (
             &["sh", "-c", "curl -u me:pw http://8.8.8.8/"],
@@ -222,6 +241,8 @@ fn hostile_arguments_take_linear_time_and_no_panic() {
         "token=id=",
         "http://$:a@",
         "Authorization: a ",
+        "--key aB1",
+        "-H a:b",
     ] {
         let argument = unit.repeat(size / unit.len());
         let argv = [b"curl".as_slice(), argument.as_bytes(), b"-u", argument.as_bytes()];

@@ -2,7 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use std::{borrow::Cow, fmt, ops::Deref};
 
 /// A byte string that a build controls: an argument, a path, a piece of one.
@@ -70,20 +73,34 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected a string, or {\"base64\": \"…\"}")]
-        enum Form<'a> {
-            Text(String),
-            Encoded(Encoded<'a>),
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(text.into()),
-            Form::Encoded(encoded) => {
-                STANDARD.decode(encoded.base64.as_ref()).map(Bytes).map_err(|error| {
-                    D::Error::custom(format_args!("expected standard base64 with padding: {error}"))
-                })
-            }
-        }
+        // Not an untagged enum, which would keep a copy of each: an event file has millions.
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// The two forms.
+struct Form;
+
+impl<'de> Visitor<'de> for Form {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, or {\"base64\": \"…\"}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
+        Ok(Bytes::from(text))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Bytes, E> {
+        Ok(text.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bytes, A::Error> {
+        let Encoded { base64 } = Encoded::deserialize(MapAccessDeserializer::new(map))?;
+        STANDARD.decode(base64.as_ref()).map(Bytes).map_err(|error| {
+            de::Error::custom(format_args!("expected standard base64 with padding: {error}"))
+        })
     }
 }
 

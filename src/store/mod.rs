@@ -63,6 +63,11 @@ impl Store {
         Ok(names.into_iter().map(|name| Run::new(&self.containers, name)).collect())
     }
 
+    /// The run whose directory has this name; none when no run's has.
+    pub fn run(&self, name: &str) -> Option<Run> {
+        could_be_a_run(name).then(|| Run::new(&self.containers, name.to_owned()))
+    }
+
     /// Where the runs are kept, and where containers that live are.
     pub fn directories(&self) -> [&Path; 2] {
         [&self.containers, &self.live]

@@ -3,7 +3,8 @@
 use super::StoreError;
 use crate::{
     annotation::{Attached, Entry, Line, Tail},
-    collect::file::{ANNOTATIONS, REPORT},
+    collect::file::{ANNOTATIONS, EXECS, REPORT},
+    execlog,
     report::Time,
 };
 use nix::{
@@ -13,7 +14,7 @@ use nix::{
 use std::{
     fs::File,
     io::{self, Read},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
     path::{Path, PathBuf},
 };
 
@@ -78,6 +79,18 @@ impl Run {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| self.error(Some(REPORT), error))?;
         Ok(Some(bytes))
+    }
+
+    /// The sequence number of the last exec that is written down: how many there were so
+    /// far, read from the end of the event file however long that is. None while there is
+    /// none, or where the end is all one long line.
+    pub fn last_exec(&self) -> Option<u64> {
+        const END: u64 = 64 << 10;
+        let events = self.open(EXECS).ok()??;
+        let length = events.metadata().ok()?.len();
+        let mut end = vec![0; usize::try_from(length.min(END)).ok()?];
+        events.read_exact_at(&mut end, length.saturating_sub(END)).ok()?;
+        execlog::last_sequence(&end)
     }
 
     /// The line that the annotation log begins with; none when there is no log or

@@ -109,6 +109,8 @@ fn the_log_and_the_live_directory_say_how_far_a_run_is() {
         findings: Default::default(),
         report: None,
         reasons: vec![],
+        formats: Vec::new(),
+        formats_failed: Vec::new(),
         job: None,
         other_jobs: vec![],
     };

@@ -265,9 +265,9 @@ fn a_gate_waits_for_what_runs_and_for_what_begins_meanwhile() {
     second.log.job(at(1.0), 1, &named).unwrap();
     third.end(Verdict::Findings, &finding.findings, Some(&finding));
     let report = report("clean", "b", job("acme/web/7"));
-    assert!(gate.child.try_wait().unwrap().is_none(), "it did not wait for b");
+    assert!(gate.child.0.try_wait().unwrap().is_none(), "it did not wait for b");
     second.end_of(Verdict::Clean, &[], Some(&report), job("acme/web/7"));
-    assert_eq!(gate.child.wait().unwrap().code(), Some(10));
+    assert_eq!(gate.child.0.wait().unwrap().code(), Some(10));
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn a_gate_sees_a_container_vanish() {
     let mut gate = waiting(&host, &[]);
     gate.until("until these have ended: a");
     fs::remove_dir(&run.live).unwrap();
-    assert_eq!(gate.child.wait().unwrap().code(), Some(11));
+    assert_eq!(gate.child.0.wait().unwrap().code(), Some(11));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn no_line_of_a_job_is_too_wide_and_nothing_is_hidden() {
 /// Starts a gate, to hear what it says of its waiting.
 fn waiting(host: &Host, args: &[&str]) -> Watcher {
     let mut command = host.command(&[&["report", "--job", "acme/web/7"], &GATE[..], args].concat());
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let stderr = child.stderr.take().unwrap();
+    let mut child = Child::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    let stderr = child.0.stderr.take().unwrap();
     Watcher::new(child, stderr)
 }

@@ -9,6 +9,8 @@ use crate::{
     escape,
     oci::Jobs,
     report::{
+        format::Format,
+        json,
         model::{JobContainer, JobReport},
         text,
     },
@@ -23,6 +25,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What the report of a job can be written in.
+const FORMATS: [Format; 2] = [Format::Text, Format::Json];
 /// How long a gate waits when nobody says.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// The longest that anybody means.
@@ -68,7 +72,19 @@ impl OfJob {
     }
 }
 
-pub(super) fn run(args: &super::Args, jobs: Jobs, config: Option<&Path>) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    args: &super::Args,
+    jobs: Jobs,
+    wanted: &[(Format, Option<&Path>)],
+    config: Option<&Path>,
+) -> anyhow::Result<Exit> {
+    let mut formats = wanted.iter().map(|(format, _)| *format);
+    if let Some(other) = formats.find(|format| !FORMATS.contains(format)) {
+        bail!(
+            "--format {}: of a job there is text and json; give it with the report of a container",
+            other.name()
+        );
+    }
     let of = &args.of_job;
     let store = Store::of(&Settings::load(config)?);
     let set_aside = SetAside::read(of, &store)?;
@@ -86,7 +102,13 @@ pub(super) fn run(args: &super::Args, jobs: Jobs, config: Option<&Path>) -> anyh
         bail!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now));
     }
     let report = report(runs.jobs(), &now, expected, &set_aside)?;
-    super::show(args, &report, text::render_job)?;
+    for (format, to) in wanted {
+        let text = match format {
+            Format::Json => json::pretty(&report).context("report as JSON")?,
+            _ => text::render_job(&report, super::layout(args, *to)),
+        };
+        super::write(&text, *to)?;
+    }
     Ok(args.fail_on.and_then(|gate| gate.strikes_job(&report)).unwrap_or(Exit::Success))
 }
 

@@ -18,9 +18,9 @@ const CUT: &str = "…";
 
 /// A part of an argument to point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) argument: usize,
-    pub(super) range: Range<usize>,
+pub(in crate::report) struct Mark {
+    pub(in crate::report) argument: usize,
+    pub(in crate::report) range: Range<usize>,
 }
 
 /// How much of a command line is shown.
@@ -90,8 +90,19 @@ pub(super) fn write<A: AsRef<[u8]>>(page: &mut Page, indent: usize, argv: &[A], 
     }
 }
 
+/// A command line on one row of any length. What is long is cut down, with marks that
+/// say how much is left out.
+pub(in crate::report) fn line(argv: &[&[u8]], marks: &[Mark]) -> String {
+    let words = words_of(argv, marks);
+    let texts = words.iter().map(|word| word.iter().map(|cell| cell.text.as_str()).collect());
+    texts.collect::<Vec<String>>().join(" ")
+}
+
 /// A command line on one row, its end cut off where there is no room for it.
-pub(super) fn one_line<'a>(argv: impl IntoIterator<Item = &'a [u8]>, width: usize) -> String {
+pub(in crate::report) fn one_line<'a>(
+    argv: impl IntoIterator<Item = &'a [u8]>,
+    width: usize,
+) -> String {
     let mut out = String::new();
     let mut used = 0;
     for (i, argument) in argv.into_iter().enumerate() {

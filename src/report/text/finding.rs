@@ -9,6 +9,7 @@ use crate::{
     event::base_name,
     report::{
         Bytes, Time,
+        baseline::Difference,
         model::{
             Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
             Tool,
@@ -26,25 +27,38 @@ const ANCESTORS: usize = 12;
 const ADDRESSES: usize = 8;
 
 /// Findings of the same command line.
-struct Group<'a> {
-    finding: &'a Finding,
-    count: u64,
+pub(in crate::report) struct Group<'a> {
+    pub(in crate::report) finding: &'a Finding,
+    pub(in crate::report) count: u64,
     last: Time,
 }
 
+impl<'a> Group<'a> {
+    /// A finding by itself.
+    pub(in crate::report) fn of(finding: &'a Finding) -> Group<'a> {
+        Group { finding, count: 1, last: finding.exec.time }
+    }
+}
+
 /// Every finding of a run that began at `started`: the most important first, then as
-/// they happened; `omitted` more were not kept.
-pub(super) fn all(page: &mut Page, findings: &[Finding], omitted: u64, started: Time) {
+/// they happened; `omitted` more were not kept. What the baseline has not is marked.
+pub(super) fn all(
+    page: &mut Page,
+    findings: &[Finding],
+    omitted: u64,
+    started: Time,
+    baseline: Option<&Difference>,
+) {
     let groups = groups(findings);
     if groups.len() > 1 {
         page.gap();
         for group in groups.iter().take(SHOWN) {
-            overview(page, group);
+            overview(page, group, baseline);
         }
     }
     for (i, group) in groups.iter().take(SHOWN).enumerate() {
         let alike = groups[..i].iter().find(|other| is_alike(other.finding, group.finding));
-        one(page, group, started, alike.map(|other| other.finding));
+        one(page, group, started, alike.map(|other| other.finding), baseline);
     }
     let beyond: u64 = groups.iter().skip(SHOWN).map(|group| group.count).sum();
     let beyond = beyond.saturating_add(omitted);
@@ -74,7 +88,7 @@ pub(super) fn allowed(page: &mut Page, report: &Report) {
 }
 
 /// `ping → 10.0.0.53: the reason`
-pub(super) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
+pub(in crate::report) fn allowed_headline(found: &Allowed) -> Vec<Piece> {
     let Allowed { tool, addresses, addresses_omitted, shells, reason, .. } = found;
     let mut line = headline(tool, addresses, *addresses_omitted, shells, Ink::Plain);
     line.push(piece(Ink::Plain, format!(": {}", words::name(reason))));
@@ -97,7 +111,7 @@ pub(super) fn brief(page: &mut Page, time: Piece, finding: &Finding) {
     );
 }
 
-fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+pub(in crate::report) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut index = HashMap::new();
     for finding in findings {
@@ -114,19 +128,20 @@ fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
                 group.count += 1;
                 group.last = finding.exec.time;
             }
-            None => groups.push(Group { finding, count: 1, last: finding.exec.time }),
+            None => groups.push(Group::of(finding)),
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.finding.importance));
     groups
 }
 
-fn overview(page: &mut Page, group: &Group<'_>) {
+fn overview(page: &mut Page, group: &Group<'_>, baseline: Option<&Difference>) {
     let finding = group.finding;
     let mut lead = vec![piece(Ink::Plain, format!("{:>4}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = title(finding);
+    let mut line = new_mark(finding, baseline);
+    line.extend(title(finding));
     if group.count > 1 {
         line.push(piece(Ink::Plain, format!(" ×{}", words::number(group.count))));
     }
@@ -136,7 +151,13 @@ fn overview(page: &mut Page, group: &Group<'_>) {
     page.paragraph(0, &lead, &line);
 }
 
-fn one(page: &mut Page, group: &Group<'_>, started: Time, alike: Option<&Finding>) {
+fn one(
+    page: &mut Page,
+    group: &Group<'_>,
+    started: Time,
+    alike: Option<&Finding>,
+    baseline: Option<&Difference>,
+) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
     page.gap();
@@ -145,7 +166,8 @@ fn one(page: &mut Page, group: &Group<'_>, started: Time, alike: Option<&Finding
     let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
-    let mut line = title(finding);
+    let mut line = new_mark(finding, baseline);
+    line.extend(title(finding));
     let title = if finding.title.is_empty() { &finding.recipe } else { &finding.title };
     line.push(piece(Ink::Faint, format!(" · {}", words::name(title))));
     page.paragraph(0, &lead, &line);
@@ -229,21 +251,28 @@ fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
 }
 
 /// Whether what to do about the first, which is shown before, goes for the second too.
-fn is_alike(first: &Finding, second: &Finding) -> bool {
+pub(in crate::report) fn is_alike(first: &Finding, second: &Finding) -> bool {
     first.advice == second.advice
         || first.recipe == second.recipe
             && first.advice.len() == second.advice.len()
             && first.advice.len() > SPECIFIC
 }
 
+/// `NEW`, where the baseline has nothing of the kind.
+fn new_mark(finding: &Finding, baseline: Option<&Difference>) -> Vec<Piece> {
+    let Finding { recipe, tool, addresses, .. } = finding;
+    let new = baseline.is_some_and(|baseline| baseline.is_new(recipe, tool, addresses));
+    if new { vec![piece(Ink::Mark, "NEW"), piece(Ink::Plain, " ")] } else { Vec::new() }
+}
+
 /// The headline of a finding.
-fn title(finding: &Finding) -> Vec<Piece> {
+pub(in crate::report) fn title(finding: &Finding) -> Vec<Piece> {
     let Finding { tool, addresses, addresses_omitted, shells, importance, .. } = finding;
     headline(tool, addresses, *addresses_omitted, shells, ink(*importance))
 }
 
 /// `wget → 8.8.8.8, 1.1.1.1 and 3 more`; `nc starts /bin/sh`
-fn headline(
+pub(in crate::report) fn headline(
     tool: &Tool,
     addresses: &[Address],
     omitted: u64,
@@ -274,7 +303,7 @@ fn headline(
     line
 }
 
-fn importance(importance: Importance) -> Vec<Piece> {
+pub(super) fn importance(importance: Importance) -> Vec<Piece> {
     match importance {
         Importance::Critical => vec![piece(Ink::Critical, "CRITICAL")],
         Importance::Medium => vec![piece(Ink::Medium, "MEDIUM"), piece(Ink::Plain, "  ")],
@@ -289,7 +318,7 @@ fn ink(importance: Importance) -> Ink {
 }
 
 /// `8.8.8.8, written 0x08080808, stands as URL host: globally routable`
-fn place(address: &Address, ink: Ink) -> Vec<Piece> {
+pub(in crate::report) fn place(address: &Address, ink: Ink) -> Vec<Piece> {
     let canonical = words::name(&address.address);
     let mut line = vec![piece(ink, canonical)];
     if address.text.as_bytes() != address.address.as_bytes() {
@@ -304,7 +333,7 @@ fn place(address: &Address, ink: Ink) -> Vec<Piece> {
 }
 
 /// When it happened, and what came of it.
-fn happened(group: &Group<'_>, started: Time) -> String {
+pub(in crate::report) fn happened(group: &Group<'_>, started: Time) -> String {
     let Finding { exec, outcome, .. } = group.finding;
     let into = words::between(started, exec.time);
     let mut text = match group.count {
@@ -336,7 +365,7 @@ fn happened(group: &Group<'_>, started: Time) -> String {
 }
 
 /// `succeeded (exit code 0)`
-fn ended(outcome: &Outcome) -> String {
+pub(in crate::report) fn ended(outcome: &Outcome) -> String {
     match (outcome.exit_code, outcome.signal) {
         (_, Some(signal)) => format!("was killed by signal {signal}"),
         (Some(0), None) => "succeeded (exit code 0)".to_owned(),
@@ -346,7 +375,7 @@ fn ended(outcome: &Outcome) -> String {
 }
 
 /// What is unusual about the file and the process.
-fn notes(finding: &Finding) -> Vec<String> {
+pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
     let Finding { exec, tool, .. } = finding;
     let mut notes = Vec::new();
     if exec.argv_omitted > 0 {
@@ -474,7 +503,7 @@ fn is_renamed(ancestor: &Ancestor) -> bool {
 }
 
 /// The command line; for an exec without arguments, the file.
-fn argv(exec: &Exec) -> Vec<&[u8]> {
+pub(in crate::report) fn argv(exec: &Exec) -> Vec<&[u8]> {
     match exec.argv.as_slice() {
         [] => vec![exec.path.as_bytes()],
         argv => argv.iter().map(|argument| argument.as_bytes()).collect(),
@@ -482,7 +511,7 @@ fn argv(exec: &Exec) -> Vec<&[u8]> {
 }
 
 /// Where the addresses and the shells stand in the command line.
-fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
+pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
     let addresses = addresses.iter().map(|found| (found.argument, found.span, &found.text));
     let shells = shells.iter().map(|found| (found.argument, found.span, &found.text));
     let mark = |(argument, span, text): (usize, Option<Span>, &Bytes)| {

@@ -134,7 +134,7 @@ fn findings(page: &mut Page, report: &JobReport) {
         page.paragraph(0, &[], &line);
         let first = container.findings.first().map(|finding| finding.exec.time);
         if let Some(started) = container.started.or(first) {
-            finding::all(page, &container.findings, container.findings_omitted, started);
+            finding::all(page, &container.findings, container.findings_omitted, started, None);
         }
     }
 }

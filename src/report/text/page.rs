@@ -1,12 +1,13 @@
 //! Lines of styled text on a page of limited width.
 
 use super::Layout;
+use crate::escape;
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text is, which decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(in crate::report) enum Ink {
     Plain,
     Strong,
     Faint,
@@ -34,9 +35,9 @@ impl Ink {
 
 /// A piece of text that shows as it is: escaped before it comes here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) ink: Ink,
-    pub(super) text: String,
+pub(in crate::report) struct Piece {
+    pub(in crate::report) ink: Ink,
+    pub(in crate::report) text: String,
 }
 
 /// Text in an ink.
@@ -73,8 +74,11 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// A line as it is, however long.
+    /// A line as it is, however long; but no line is a command to the runner of a CI
+    /// system whose log it is printed in.
     pub(super) fn line(&mut self, indent: usize, pieces: &[Piece]) {
+        let defused = defused(pieces);
+        let pieces = defused.as_deref().unwrap_or(pieces);
         self.text.extend(std::iter::repeat_n(' ', indent));
         for piece in pieces {
             let style = if self.layout.colour { piece.ink.style() } else { Style::new() };
@@ -100,6 +104,41 @@ impl Page {
         self.line(indent, &first);
         rows.for_each(|row| self.line(indent + lead_width, &row));
     }
+}
+
+/// The line with one character of it written out where it would be a command to a
+/// runner: `::name::…` at its beginning (GitHub), `##[name]` or `##name[…]` anywhere in it
+/// (GitHub, Azure, TeamCity).
+fn defused(pieces: &[Piece]) -> Option<Vec<Piece>> {
+    let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+    let begin = text.len() - text.trim_start_matches(' ').len();
+    let mut places: Vec<usize> = Vec::new();
+    if let Some(rest) = text[begin..].strip_prefix("::")
+        && rest.contains("::")
+    {
+        places.push(begin);
+    }
+    places.extend(text.match_indices("##").filter_map(|(at, _)| {
+        let rest = text[at..].trim_start_matches('#');
+        let name = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        name.starts_with('[').then(|| text.len() - name.len())
+    }));
+    if places.is_empty() {
+        return None;
+    }
+    let mut at = 0;
+    let write_out = |Piece { ink, text }: &Piece| {
+        let mut out = String::with_capacity(text.len() + 8);
+        for c in text.chars() {
+            match places.contains(&at) {
+                true => escape::push_escaped(&mut out, c),
+                false => out.push(c),
+            }
+            at += c.len_utf8();
+        }
+        piece(*ink, out)
+    };
+    Some(pieces.iter().map(write_out).collect())
 }
 
 /// Breaks text into rows of at most `room` columns, at spaces where it can.
@@ -150,6 +189,24 @@ fn push(rows: &mut [Vec<Piece>], ink: Ink, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_a_command() {
+        let cases = [
+            ("  ::error::x", "  \\x3a:error::x"),
+            ("::1 stands as host", "::1 stands as host"),
+            ("x ::error::x", "x ::error::x"),
+            ("x ##[error]y ##vso[z]", "x ##\\x5berror]y ##vso\\x5bz]"),
+            ("###[x]", "###\\x5bx]"),
+            ("## [x] # [y]", "## [x] # [y]"),
+        ];
+        for (text, want) in cases {
+            let mut page = Page::new(Layout { width: 80, colour: false });
+            let (first, rest) = text.split_at(3);
+            page.line(0, &[piece(Ink::Plain, first), piece(Ink::Mark, rest)]);
+            assert_eq!(page.into_text().trim_end(), want);
+        }
+    }
 
     #[test]
     fn text_is_broken_at_spaces_and_long_words_where_the_row_ends() {

@@ -14,11 +14,7 @@ const EXECUTABLES: usize = 10;
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
     let derived = crate::report::verdict(&report.completeness, &report.findings);
-    let count = |importance: Importance| {
-        report.findings.iter().filter(|finding| finding.importance == importance).count() as u64
-    };
-    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
-    verdict(page, derived, counts(critical, medium, report.findings_omitted));
+    verdict(page, derived, counts_of(report));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
         let room = page.width().saturating_sub(13);
@@ -74,7 +70,7 @@ pub(super) fn head(page: &mut Page, report: &Report) {
 }
 
 /// `web-build, 7f3a9c1e5b2d, from node:20, through podman, run 2`
-pub(super) fn container(container: &Container) -> String {
+pub(in crate::report) fn container(container: &Container) -> String {
     let mut what = vec![short_id(&container.id)];
     if let Some(name) = &container.name {
         what.insert(0, words::name(name));
@@ -108,8 +104,17 @@ pub(super) fn verdict(page: &mut Page, verdict: Verdict, counts: Vec<Piece>) {
     page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
 }
 
+/// `4 critical, 2 medium`, of a report
+pub(in crate::report) fn counts_of(report: &Report) -> Vec<Piece> {
+    let count = |importance: Importance| {
+        report.findings.iter().filter(|f| f.importance == importance).count() as u64
+    };
+    let [critical, medium] = [Importance::Critical, Importance::Medium].map(count);
+    counts(critical, medium, report.findings_omitted)
+}
+
 /// `4 critical, 2 medium`
-pub(super) fn counts(critical: u64, medium: u64, omitted: u64) -> Vec<Piece> {
+pub(in crate::report) fn counts(critical: u64, medium: u64, omitted: u64) -> Vec<Piece> {
     let mut line: Vec<Piece> = Vec::new();
     let kinds = [
         (Ink::Critical, critical, "critical"),

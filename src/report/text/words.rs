@@ -3,7 +3,7 @@
 use crate::{escape, report::Time};
 
 /// `1,204`
-pub(super) fn number(n: u64) -> String {
+pub(in crate::report) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -16,12 +16,12 @@ pub(super) fn number(n: u64) -> String {
 }
 
 /// `1 exec`, `1,204 execs`
-pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+pub(in crate::report) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
 /// `0.8 ms`, `41.3 s`, `2 min 5 s`, `3 h 7 min`
-pub(super) fn duration(ms: f64) -> String {
+pub(in crate::report) fn duration(ms: f64) -> String {
     let seconds = ms / 1000.0;
     // The cast saturates, and makes 0 of what is no number.
     let whole = seconds as u64;
@@ -50,7 +50,7 @@ pub fn minute(time: Time) -> String {
 }
 
 /// `256 KiB`, `1 MiB`
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::report) fn size(bytes: u64) -> String {
     match bytes {
         b if b >= 1 << 20 && b.is_multiple_of(1 << 20) => format!("{} MiB", number(b >> 20)),
         b if b >= 1 << 10 && b.is_multiple_of(1 << 10) => format!("{} KiB", number(b >> 10)),
@@ -59,19 +59,19 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// A name that a build or an engine gave, written out and not too long.
-pub(super) fn name(text: &str) -> String {
+pub(in crate::report) fn name(text: &str) -> String {
     const LONGEST: usize = 200;
     clip(&escape::visible(clip(text, LONGEST).as_bytes()), 2 * LONGEST)
 }
 
 /// A sentence of ours, which may quote a build; not too long either.
-pub(super) fn sentence(text: &str) -> String {
+pub(in crate::report) fn sentence(text: &str) -> String {
     const LONGEST: usize = 1000;
     escape::prose(&clip(text, LONGEST)).into_owned()
 }
 
 /// The beginning of a text that is longer than `most` bytes, with how much is left out.
-fn clip(text: &str, most: usize) -> String {
+pub(in crate::report) fn clip(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }

@@ -1,60 +1,37 @@
-//! `buildwarden watch`: what a container does, as it happens.
+//! One container, to its end.
 
 use super::{
-    Exit,
-    terminal::{self, Colour},
+    super::{Exit, terminal},
+    Args,
+    status::Status,
 };
 use crate::{
     annotation::{Changes, Entry, Key, Line, Tail},
     collect::file::{ANNOTATIONS, EXECS},
-    config::Settings,
     execlog::{self, ExecLine, Header},
     report::{
         Time, json,
-        text::{self, Layout},
+        text::{self, Layout, LiveStatus},
     },
     store::{Run, Store},
 };
 use anyhow::{Context, bail};
 use nix::sys::stat::fstat;
-use std::path::Path;
 
-/// Show the findings of a container as they happen
-///
-/// Begins with what was found so far and ends when the container does, or at ctrl-c. The
-/// container is not touched by either.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  buildwarden watch 7f3a
-  buildwarden watch web --all
-  buildwarden watch 7f3a --json | jq -r 'select(.key | contains(\".finding.\")) | .value.tool.name'
-
-With --json, each line of the annotation log comes as it is; with --all too, the lines of the event
-file come among them.")]
-pub(super) struct Args {
-    /// A container's id or the beginning of one (its last run; ID.2 is its second)
-    id: String,
-    /// Show every exec, not only findings
-    #[arg(long)]
-    all: bool,
-    /// Write a line of JSON for each
-    #[arg(long)]
-    json: bool,
-    /// Whether the text has colours
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Colour,
-}
-
-pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
-    let store = Store::of(&Settings::load(config)?);
-    let run = store.find(&args.id)?;
+pub(super) fn watch(store: &Store, id: &str, args: &Args) -> anyhow::Result<Exit> {
+    let run = store.find(id)?;
     let directory = run.directory()?;
     let changes = Changes::in_directory(&directory)
         .with_context(|| format!("{}: cannot watch it", run.path().display()))?;
     let (id, _) = run.identity();
+    let execs_before = run.last_exec().unwrap_or(0);
+    let colour = args.color.on_stdout();
     let mut view = View {
-        layout: Layout { width: terminal::width(), colour: args.color.on_stdout() },
+        layout: Layout { width: terminal::width(), colour },
+        // Execs would push it down faster than it can be read.
+        status: Status::new(!args.json && !args.all, colour),
+        findings: 0,
+        lost: 0,
         json: args.json,
         started: None,
         boot_to_unix_ns: 0,
@@ -96,7 +73,10 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         if fstat(&directory).is_ok_and(|stat| stat.st_nlink == 0) {
             bail!("{}: it was removed while it was watched", run.path().display());
         }
-        changes.wait().context("waiting for the container")?;
+        if !view.draw_status(&run, execs_before)? {
+            return Ok(Exit::Success);
+        }
+        changes.next(view.status.due()).context("waiting for the container")?;
     }
 }
 
@@ -152,6 +132,10 @@ enum Next {
 /// What is shown, and how.
 struct View {
     layout: Layout,
+    status: Status,
+    findings: u64,
+    /// Execs and ends of processes that were lost.
+    lost: u64,
     json: bool,
     /// When recording began.
     started: Option<Time>,
@@ -169,7 +153,7 @@ impl View {
         } else {
             self.lines(&line).unwrap_or_default()
         };
-        let read = terminal::print(&text)?;
+        let read = self.status.print(&text)?;
         Ok(if last || !read { Next::Stop } else { Next::More })
     }
 
@@ -184,12 +168,14 @@ impl View {
                 text::live_job(self.since_start(line.time), &named.job, named.taken, self.layout)
             }
             Entry::Finding(finding) => {
+                self.findings += 1;
                 text::live_finding(self.since_start(finding.exec.time), &finding, self.layout)
             }
             Entry::Allowed(allowed) => {
                 text::live_allowed(self.since_start(allowed.exec.time), &allowed, self.layout)
             }
             Entry::Gap(gap) => {
+                self.lost = self.lost.saturating_add(gap.execs + gap.exits);
                 text::live_gap(self.since_start(line.time), gap.execs, gap.exits, self.layout)
             }
             Entry::Finished(finished) => text::live_end(
@@ -240,7 +226,15 @@ impl View {
                 text::live_exec(self.since_start(time), exec.cpid, argv, self.layout)
             }
         };
-        Ok(if terminal::print(&text)? { Next::More } else { Next::Stop })
+        Ok(if self.status.print(&text)? { Next::More } else { Next::Stop })
+    }
+
+    /// Draws the last line, where there is one.
+    fn draw_status(&mut self, run: &Run, execs_before: u64) -> anyhow::Result<bool> {
+        let Some(count) = self.status.wants() else { return Ok(true) };
+        let execs = count.then(|| run.last_exec().unwrap_or(0).saturating_sub(execs_before));
+        let Self { findings, lost, .. } = *self;
+        self.status.draw(LiveStatus { live: 1, execs_per_second: 0.0, lost, findings }, execs)
     }
 
     /// Milliseconds since recording began.

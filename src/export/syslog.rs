@@ -1,0 +1,166 @@
+//! A syslog daemon: RFC 5424 in a datagram each, to a socket or by UDP (RFC 5426).
+
+use super::{
+    Output, Record, Severity,
+    patience::{Failure, Patience},
+};
+use crate::config;
+use std::{fmt::Display, io, net::UdpSocket, os::unix::net::UnixDatagram, path::PathBuf};
+use syslog_fmt::{
+    Facility,
+    v5424::{Config, Formatter, Timestamp},
+};
+
+/// The name of our structured data. 32473 is the enterprise number for those that have
+/// none (RFC 5612).
+const ELEMENT: &str = "buildwarden@32473";
+
+/// The daemon.
+pub(super) struct Syslog {
+    /// Where it is, in words.
+    to: String,
+    socket: io::Result<Socket>,
+    formatter: Formatter,
+}
+
+enum Socket {
+    Unix(UnixDatagram, PathBuf),
+    Udp(UdpSocket),
+}
+
+impl Syslog {
+    pub(super) fn new(to: config::Syslog) -> Syslog {
+        let (to, socket) = match to {
+            config::Syslog::Socket(path) => {
+                let to = path.display().to_string();
+                (to, unix_socket().map(|socket| Socket::Unix(socket, path)))
+            }
+            config::Syslog::Udp(address) => {
+                (format!("udp://{address}"), udp_socket(address).map(Socket::Udp))
+            }
+        };
+        let pid = std::process::id().to_string();
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        // Only visible ASCII may stand there.
+        let host =
+            host.filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()));
+        let formatter = Config {
+            facility: Facility::Authpriv,
+            hostname: host.as_deref(),
+            app_name: Some("buildwarden"),
+            proc_id: Some(&pid),
+        }
+        .into_formatter();
+        Syslog { to, socket, formatter }
+    }
+}
+
+impl Output for Syslog {
+    fn send(&mut self, records: &[Record], patience: &mut Patience) -> (usize, Option<String>) {
+        let Syslog { to, socket, formatter } = self;
+        each(records, patience, |record| {
+            let message = message(formatter, record);
+            let sent = match socket {
+                Ok(Socket::Unix(socket, path)) => socket.send_to(&message, path),
+                Ok(Socket::Udp(socket)) => socket.send(&message),
+                Err(error) => return Err(Failure::of(&to, error)),
+            };
+            sent.map(drop).map_err(|error| Failure::of(&to, &error))
+        })
+    }
+}
+
+/// Sends records one by one; the number of those that were taken, and why the last of the
+/// others was not.
+pub(super) fn each(
+    records: &[Record],
+    patience: &mut Patience,
+    mut send: impl FnMut(&Record) -> Result<(), Failure>,
+) -> (usize, Option<String>) {
+    let (mut sent, mut failure) = (0, None);
+    for record in records {
+        match patience.attempt(|| send(record)) {
+            Ok(()) => sent += 1,
+            Err(reason) => failure = Some(reason),
+        }
+    }
+    (sent, failure)
+}
+
+/// A socket that never blocks.
+pub(super) fn unix_socket() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn udp_socket(to: std::net::SocketAddr) -> io::Result<UdpSocket> {
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+impl Failure {
+    /// A datagram could not be sent there.
+    pub(super) fn of(to: impl Display, error: &io::Error) -> Failure {
+        let hopeless = [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::InvalidInput,
+            io::ErrorKind::QuotaExceeded,
+        ];
+        let too_long = error.raw_os_error() == Some(libc::EMSGSIZE);
+        let again = !too_long && !hopeless.contains(&error.kind());
+        Failure { reason: format!("{to}: {error}"), again }
+    }
+}
+
+/// The datagram.
+fn message(formatter: &Formatter, record: &Record) -> Vec<u8> {
+    let severity = match record.severity {
+        Severity::Critical => syslog_fmt::Severity::Crit,
+        Severity::Warning => syslog_fmt::Severity::Warning,
+        Severity::Info => syslog_fmt::Severity::Info,
+    };
+    // Six digits of a second are what the RFC allows.
+    let time = record.time.0.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+    let fields = record.fields.iter().map(|field| (field.name, &*field.value));
+    let mut message = Vec::new();
+    // Writing to memory does not fail.
+    let _ = formatter.write_with_data(
+        &mut message,
+        severity,
+        Timestamp::PreformattedStr(&time),
+        &*record.text,
+        Some(record.kind.as_str()),
+        [(ELEMENT, fields.collect::<Vec<_>>())],
+    );
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::record::tests::records;
+
+    #[test]
+    fn structured_data_is_escaped() {
+        let formatter = Config {
+            facility: Facility::Authpriv,
+            hostname: Some("host"),
+            app_name: Some("buildwarden"),
+            proc_id: Some("1"),
+        }
+        .into_formatter();
+        let want = "<82>1 1970-01-01T00:00:00.000001Z host buildwarden 1 finding \
+            [buildwarden@32473 container=\"c1\" run=\"2\" key=\"finding.1\" name=\"we\\\\nb\" \
+            job=\"a\\]b\" recipe=\"net_suspicious_tool_exec\" importance=\"critical\" \
+            tactic=\"TA0011\" technique=\"T1071\" tool=\"wget\" addresses=\"8.8.8.8\" \
+            command=\"wget http://8.8.8.8/ $'\\\\x1b[2J\\\\n'\" path=\"/bin/w\\\\xffget\" pid=\"7\" \
+            uid=\"0\" exec=\"9\"] \u{feff}critical: wget → 8.8.8.8 in we\\nb, job a]b: \
+            wget http://8.8.8.8/ $'\\x1b[2J\\n'";
+        let [finding, _] = records();
+        assert_eq!(String::from_utf8(message(&formatter, &finding)).unwrap(), want);
+    }
+}

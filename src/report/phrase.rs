@@ -1,0 +1,133 @@
+//! What several formats say of a report in the same words: text without styles, every
+//! hidden character of it written out, none of it longer than a few thousand bytes.
+
+use super::{
+    model::{Allowed, Completeness, Finding, Importance, Report, Verdict},
+    text::{
+        command, finding,
+        page::{Ink, Piece},
+        summary, words,
+    },
+};
+
+/// Findings that a list for a program holds at most. GitHub shows no more of a SARIF file,
+/// and no other reader of these lists likes more.
+pub(super) const FINDINGS_MAX: usize = 5_000;
+
+/// The findings that such a list holds, with their place in the report: the most
+/// important first where there are too many, else all in their order.
+pub(super) fn listed(report: &Report) -> (Vec<(usize, &Finding)>, u64) {
+    let mut list: Vec<(usize, &Finding)> = report.findings.iter().enumerate().collect();
+    let beyond = list.len().saturating_sub(FINDINGS_MAX) as u64;
+    if beyond > 0 {
+        list.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.importance));
+        list.truncate(FINDINGS_MAX);
+        list.sort_by_key(|(index, _)| *index);
+    }
+    (list, beyond.saturating_add(report.findings_omitted))
+}
+
+fn plain(pieces: &[Piece]) -> String {
+    pieces.iter().map(|piece| piece.text.as_str()).collect()
+}
+
+/// `wget → 8.8.8.8`
+pub(super) fn headline(found: &Finding) -> String {
+    plain(&finding::title(found))
+}
+
+/// `ping → 10.0.0.53`
+pub(super) fn allowed_headline(found: &Allowed) -> String {
+    let Allowed { tool, addresses, addresses_omitted, shells, .. } = found;
+    plain(&finding::headline(tool, addresses, *addresses_omitted, shells, Ink::Plain))
+}
+
+/// The command line as a shell would be given it, cut down where it is long.
+pub(super) fn command(found: &Finding) -> String {
+    let marks = finding::marks(&found.addresses, &found.shells, &found.exec);
+    command::line(&finding::argv(&found.exec), &marks)
+}
+
+/// `8.8.8.8 stands as URL host: globally routable`, for a few of the addresses.
+pub(super) fn places(found: &Finding) -> Vec<String> {
+    const MOST: usize = 8;
+    let mut places: Vec<String> = found
+        .addresses
+        .iter()
+        .take(MOST)
+        .map(|address| plain(&finding::place(address, Ink::Plain)))
+        .collect();
+    let beyond = found.addresses.len().saturating_sub(MOST) as u64;
+    if let beyond @ 1.. = beyond.saturating_add(found.addresses_omitted) {
+        places.push(format!("and {}", words::count(beyond, "more address", "more addresses")));
+    }
+    for shell in found.shells.iter().take(MOST) {
+        let text = command::one_line([shell.text.as_bytes()], 120);
+        places.push(format!("{text} stands as {}", words::name(&shell.role)));
+    }
+    places
+}
+
+/// Who started it: the entrypoint first, the exec itself last; of many the ends.
+pub(super) fn lineage(found: &Finding) -> Vec<String> {
+    const MOST: usize = 12;
+    const WIDTH: usize = 120;
+    let mut lineage = Vec::new();
+    let left_out = found.ancestry.len().saturating_sub(MOST);
+    for (i, ancestor) in found.ancestry.iter().enumerate().rev() {
+        if left_out > 0 && i + 1 < found.ancestry.len() && i >= MOST - 1 {
+            if i == MOST - 1 {
+                lineage.push(format!("({} more)", words::number(left_out as u64)));
+            }
+            continue;
+        }
+        lineage.push(match ancestor.argv.as_slice() {
+            [] if ancestor.path.is_empty() => format!("process {} (not seen)", ancestor.pid),
+            [] => command::one_line([ancestor.path.as_bytes()], WIDTH),
+            argv => command::one_line(argv.iter().map(|argument| argument.as_bytes()), WIDTH),
+        });
+    }
+    lineage.push(command::one_line(finding::argv(&found.exec), WIDTH));
+    lineage
+}
+
+/// What to do, in this order.
+pub(super) fn advice(found: &Finding) -> Vec<String> {
+    const MOST: usize = 12;
+    found.advice.iter().take(MOST).map(|line| words::sentence(line)).collect()
+}
+
+/// The verdict that the facts give, whatever the file says.
+pub(super) fn verdict(report: &Report) -> Verdict {
+    super::verdict(&report.completeness, &report.findings)
+}
+
+/// `1 critical, 2 medium`; what else a verdict says.
+pub(super) fn summary(report: &Report) -> String {
+    match verdict(report) {
+        Verdict::Clean => "nothing suspicious was executed, and everything was seen".to_owned(),
+        Verdict::Incomplete => {
+            "nothing suspicious was seen, but not everything was seen".to_owned()
+        }
+        Verdict::Findings => plain(&summary::counts_of(report)),
+    }
+}
+
+/// What is missing, a sentence each, not too many and not too long.
+pub(super) fn shortcomings(completeness: &Completeness) -> Vec<String> {
+    const MOST: usize = 20;
+    completeness.shortcomings().iter().take(MOST).map(|line| words::sentence(line)).collect()
+}
+
+/// Who the container is: `web-build, 7f3a9c1e5b2d, from node:20, through podman`.
+pub(super) fn container(report: &Report) -> String {
+    summary::container(&report.container)
+}
+
+/// The word in capitals.
+pub(super) fn importance(importance: Importance) -> &'static str {
+    match importance {
+        Importance::Critical => "CRITICAL",
+        Importance::Medium => "MEDIUM",
+    }
+}

@@ -1,0 +1,329 @@
+//! SARIF 2.1.0, for GitHub's code scanning and other readers of static analysis.
+
+use super::{
+    fingerprint::fingerprints,
+    json,
+    model::{Class, Finding, Importance, Report, Verdict},
+    phrase,
+    place::Place,
+    text::{finding, words},
+};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+/// The rule of a run that was not seen in full.
+pub(super) const INCOMPLETE: &str = "incomplete";
+
+/// The report, one run of one tool.
+pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Result<String> {
+    let report_itself = Place::report();
+    let place = place.unwrap_or(&report_itself);
+    let (listed, beyond) = phrase::listed(report);
+    let fingerprints = fingerprints(&report.findings);
+    let mut rules = Rules::default();
+    let mut results: Vec<Value> = listed
+        .iter()
+        .map(|(at, found)| result(report, found, &fingerprints[*at], rules.index(found), place))
+        .collect();
+    let complete = report.completeness.is_complete();
+    if phrase::verdict(report) == Verdict::Incomplete {
+        results.push(json!({
+            "ruleId": INCOMPLETE,
+            "ruleIndex": rules.incomplete(),
+            "level": "warning",
+            "message": { "text": message(&phrase::shortcomings(&report.completeness).join("; ")) },
+            "locations": [location(place)],
+            "partialFingerprints": { "buildwarden/v1": INCOMPLETE },
+        }));
+    }
+    let mut notifications: Vec<Value> = phrase::shortcomings(&report.completeness)
+        .iter()
+        .map(|line| json!({ "level": "warning", "message": { "text": message(line) } }))
+        .collect();
+    if beyond > 0 {
+        let more = words::count(beyond, "more finding is", "more findings are");
+        notifications.push(json!({
+            "level": "warning",
+            "message": { "text": format!("{more} not listed here") },
+        }));
+    }
+    let category = report.job.as_ref().map_or("buildwarden".to_owned(), |job| words::name(&job.id));
+    json::pretty(&json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": words::name(&report.tool.name),
+                "version": words::name(&report.tool.version),
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": rules.list,
+                "supportedTaxonomies": [{ "name": TAXONOMY, "index": 0 }],
+            }},
+            "automationDetails": { "id": format!("buildwarden/{category}/") },
+            "invocations": [{
+                "executionSuccessful": complete,
+                "startTimeUtc": report.started,
+                "endTimeUtc": report.finished,
+                "toolExecutionNotifications": notifications,
+            }],
+            "taxonomies": [{
+                "name": TAXONOMY,
+                "organization": "MITRE",
+                "informationUri": "https://attack.mitre.org/",
+                "shortDescription": { "text": "Tactics and techniques of adversaries" },
+                "taxa": rules.taxa,
+            }],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+            "properties": {
+                "verdict": phrase::verdict(report),
+                "container": phrase::container(report),
+                "execs": report.completeness.execs,
+            },
+        }],
+    }))
+}
+
+/// What is the same for all findings of a rule.
+const HELP: &str = "Each result says what was executed, by whom, how it ended and what to do: \
+    review the change that brought it, examine the dependency it came from, and allow it in the \
+    policy, with a reason, if the build needs it.";
+const TAXONOMY: &str = "MITRE ATT&CK";
+
+/// The rules that findings name, and the entries of the taxonomy that rules name.
+#[derive(Default)]
+struct Rules {
+    ids: Vec<(String, usize)>,
+    list: Vec<Value>,
+    taxa: Vec<Value>,
+    taxa_ids: Vec<String>,
+}
+
+impl Rules {
+    /// The index of a finding's rule. Its severity is that of its worst finding.
+    fn index(&mut self, found: &Finding) -> usize {
+        let id = words::name(&found.recipe);
+        let severity = match found.importance {
+            Importance::Critical => "9.0",
+            Importance::Medium => "5.0",
+        };
+        if let Some((_, index)) = self.ids.iter().find(|(known, _)| *known == id) {
+            let index = *index;
+            if found.importance == Importance::Critical {
+                self.list[index]["properties"]["security-severity"] = severity.into();
+            }
+            return index;
+        }
+        let title = match found.title.as_str() {
+            "" => id.clone(),
+            title => words::name(title),
+        };
+        let relationships: Vec<Value> = [&found.category, &found.method]
+            .into_iter()
+            .map(|class| {
+                self.taxon(class);
+                json!({
+                    "target": {
+                        "id": words::name(&class.id),
+                        "toolComponent": { "name": TAXONOMY, "index": 0 },
+                    },
+                    "kinds": ["relevant"],
+                })
+            })
+            .collect();
+        let what = format!(
+            "{title}: {} ({}), {} ({})",
+            words::name(&found.category.name),
+            words::name(&found.category.id),
+            words::name(&found.method.name),
+            words::name(&found.method.id),
+        );
+        self.push(
+            &id,
+            json!({
+                "id": id,
+                    "shortDescription": { "text": message(&title) },
+                "fullDescription": { "text": message(&what) },
+                "help": { "text": HELP },
+            "helpUri": concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/detection.md"),
+                "defaultConfiguration": { "level": level(found.importance) },
+                "relationships": relationships,
+                "properties": {
+                    "tags": ["security"],
+                    "precision": "high",
+                    "security-severity": severity,
+                },
+            }),
+        )
+    }
+
+    /// The index of the rule of a run that was not seen in full.
+    fn incomplete(&mut self) -> usize {
+        let what = "Not everything was seen: this run cannot be called clean";
+        self.push(
+            INCOMPLETE,
+            json!({
+                "id": INCOMPLETE,
+                    "shortDescription": { "text": what },
+                "fullDescription": { "text": what },
+                "defaultConfiguration": { "level": "warning" },
+                "properties": { "tags": ["security"] },
+            }),
+        )
+    }
+
+    fn push(&mut self, id: &str, rule: Value) -> usize {
+        self.ids.push((id.to_owned(), self.list.len()));
+        self.list.push(rule);
+        self.list.len() - 1
+    }
+
+    fn taxon(&mut self, class: &Class) {
+        let id = words::name(&class.id);
+        if self.taxa_ids.contains(&id) {
+            return;
+        }
+        self.taxa.push(json!({ "id": id, "name": words::name(&class.name) }));
+        self.taxa_ids.push(id);
+    }
+}
+
+fn result(
+    report: &Report,
+    found: &Finding,
+    fingerprint: &str,
+    rule: usize,
+    place: &Place,
+) -> Value {
+    let group = finding::Group::of(found);
+    let mut text = vec![
+        phrase::headline(found),
+        phrase::command(found),
+        finding::happened(&group, report.started),
+        format!("Started by {}", phrase::lineage(found).join(" → ")),
+    ];
+    text.extend(phrase::advice(found));
+    let addresses = found.addresses.iter().take(100);
+    json!({
+        "ruleId": words::name(&found.recipe),
+        "ruleIndex": rule,
+        "level": level(found.importance),
+        "message": { "text": message(&text.join("\n")) },
+        "locations": [location(place)],
+        "partialFingerprints": { "buildwarden/v1": fingerprint },
+        "properties": {
+            "finding": found.n,
+            "importance": found.importance,
+            "tool": words::name(&found.tool.name),
+            "addresses": addresses.map(|address| words::name(&address.address)).collect::<Vec<_>>(),
+            "exec": found.exec.sequence,
+            "time": found.exec.time,
+        },
+    })
+}
+
+fn level(importance: Importance) -> &'static str {
+    match importance {
+        Importance::Critical => "error",
+        Importance::Medium => "warning",
+    }
+}
+
+fn location(place: &Place) -> Value {
+    json!({
+        "physicalLocation": {
+            "artifactLocation": { "uri": uri(&place.path) },
+            "region": { "startLine": place.line, "endLine": place.last_line },
+        },
+    })
+}
+
+/// A path as a URI reference (RFC 3986, section 4.1).
+fn uri(path: &str) -> String {
+    const SET: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'%')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'[')
+        .add(b'\\')
+        .add(b']')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    let path = path.trim_start_matches("./");
+    let encoded = utf8_percent_encode(path, SET).to_string();
+    match (path.starts_with('/'), encoded.split('/').next()) {
+        (true, _) => format!("file://{encoded}"),
+        // A colon in the first segment would be read as the end of a scheme.
+        (false, Some(first)) if first.contains(':') => format!("./{encoded}"),
+        (false, _) => encoded,
+    }
+}
+
+/// Text as a plain text message: without links (section 3.11.6 of the specification)
+/// and placeholders (3.11.5) of the build's.
+fn message(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['[', ']', '{']) {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let digits = after[1..].bytes().take_while(u8::is_ascii_digit).count();
+        let placeholder =
+            after.starts_with('{') && after[1 + digits..].starts_with('}') && digits > 0;
+        rest = match placeholder {
+            true => {
+                out.push_str(&format!("{{{{{}}}}}", &after[1..=digits]));
+                &after[digits + 2..]
+            }
+            false => {
+                if !after.starts_with('{') {
+                    out.push('\\');
+                }
+                out.push_str(&after[..1]);
+                &after[1..]
+            }
+        };
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_no_links_and_no_placeholders() {
+        let cases = [
+            ("plain {} {a} \\u{202e}", "plain {} {a} \\u{202e}"),
+            ("[text](http://x)", "\\[text\\](http://x)"),
+            ("{0} {12} {1", "{{0}} {{12}} {1"),
+            ("\\u{2066}", "\\u{{2066}}"),
+            ("", ""),
+        ];
+        for (text, want) in cases {
+            assert_eq!(message(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_uri_references() {
+        let cases = [
+            ("Dockerfile", "Dockerfile"),
+            ("./a b/Dockerfile", "a%20b/Dockerfile"),
+            ("/srv/ü#1", "file:///srv/%C3%BC%231"),
+            ("a:b/c", "./a:b/c"),
+        ];
+        for (path, want) in cases {
+            assert_eq!(uri(path), want);
+        }
+    }
+}
