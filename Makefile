@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test e2e bench-detect bench-report fuzz install install-files deb clean
+.PHONY: build demo test screenshots e2e bench-detect bench-report fuzz install install-files deb clean
 
 build:
 	$(CARGO) build --release --locked
@@ -23,6 +23,12 @@ demo:
 test:
 	@integration/setup
 	@integration/test
+
+# The HTML report of each fixture in both themes and widths: target/screenshots/*.png
+screenshots:
+	@integration/setup
+	@integration/browser-tests screenshots
+	@echo target/screenshots/
 
 # Every engine with us and without: are they the same, and what do we add? Measures a release
 # build; E2E_PAIRS pairs of each scenario.

@@ -1,7 +1,7 @@
 //! The recipes of `docs/ci`: containers are started, entered and built as each CI system
 //! does it, and then the documented scripts and commands run as they stand.
 
-use crate::harness::{Dir, Docker, Done, run, until};
+use crate::harness::{Dir, Docker, Done, run};
 use buildwarden::report::model::JobReport;
 use std::{
     fs,
@@ -138,14 +138,19 @@ impl<'a> Host<'a> {
     }
 }
 
-/// The report that a recipe kept, which is of so many containers.
+/// Expects that a recipe has kept a report of so many containers, as JSON and as a page.
 #[track_caller]
-fn kept(path: &Path, containers: usize, code: i32) -> JobReport {
-    let json = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let report: JobReport = serde_json::from_slice(&json).unwrap();
+fn kept(directory: &Path, containers: usize, code: i32) {
+    let read = |name| {
+        let path = directory.join(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let report: JobReport = serde_json::from_str(&read("buildwarden.json")).unwrap();
     assert_eq!(report.containers.len(), containers, "{report:?}");
     assert_eq!(report.findings.critical > 0, code == 10, "{report:?}");
-    report
+    let page = read("buildwarden.html");
+    assert!(page.starts_with("<!DOCTYPE html>"), "{page}");
+    assert_eq!(page.contains("8.8.8.8"), code == 10, "{page}");
 }
 
 #[test]
@@ -199,33 +204,9 @@ fn root_recipe_for_github() {
         let gate = workflow["jobs"]["buildwarden"]["steps"][0]["run"].as_str().unwrap();
         host.on_host(&variables("buildwarden"), &checkout, &["bash", "-ec", gate])
             .expect_code(code);
-        kept(&checkout.join("buildwarden.json"), 3, code);
+        kept(&checkout, 3, code);
     }
-    new_findings_are_logged_once(&host);
     dir.expect_nothing_live();
-}
-
-/// `docs/ci/host/new-findings`, on a host with reports.
-#[track_caller]
-fn new_findings_are_logged_once(host: &Host<'_>) {
-    let script = recipe("host/new-findings").display().to_string();
-    let seen = host.dir.path("seen").display().to_string();
-    let reports = host.dir.state().join("containers").display().to_string();
-    let log = || {
-        let command = [script.as_str(), &seen, &reports];
-        let done = host.on_host(&[], &host.dir.path(""), &command).expect_code(0);
-        done.stdout().lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let first = log();
-    assert_eq!(first.len(), 3, "{first:?}");
-    for line in first {
-        let report = line.strip_prefix("critical finding: buildwarden report ").unwrap();
-        assert!(fs::read_to_string(report).unwrap().contains("8.8.8.8"), "{report}");
-    }
-    until("a time after which nothing is new", || log().is_empty().then_some(()));
-    host.container(&[], BUILDS[1].1);
-    host.dir.expect_nothing_live();
-    assert_eq!(log().len(), 1);
 }
 
 #[test]
@@ -252,10 +233,9 @@ fn root_recipe_for_gitlab() {
         let done = host.on_host(&variables("3"), &checkout, &[&shell[..], &[&script]].concat());
         let done = done.expect_code(code);
         assert!(done.stdout().contains(&format!("job acme/web/{number}/2")), "{done}");
-        let after = lines(&gate["after_script"]);
-        host.on_host(&variables("3"), &checkout, &[&shell[..], &[&after]].concat()).expect_code(0);
-        let artifact = gate["artifacts"]["paths"][0].as_str().unwrap();
-        kept(&checkout.join(artifact), 4, code);
+        let artifacts = lines(&gate["artifacts"]["paths"]);
+        assert_eq!(artifacts, "buildwarden.html\nbuildwarden.json\n");
+        kept(&checkout, 4, code);
     }
     // A build that the variables are no part of, but for its cgroup's name.
     let page = fs::read_to_string(recipe("README.md")).unwrap();
@@ -293,15 +273,14 @@ fn root_recipe_for_jenkins() {
     let dir = Dir::new();
     let host = Host::new(&dir);
     let commands = jenkins_commands();
-    let [_test, image, json, gate] = &commands[..] else { panic!("{commands:?}") };
+    let [_test, image, gate] = &commands[..] else { panic!("{commands:?}") };
     for (number, build, code) in BUILDS {
         let checkout = host.checkout(number, build, "jenkins/Dockerfile");
         let variables = [("JOB_NAME", "team/web"), ("BUILD_NUMBER", number)];
         host.step(&format!("agent-{number}"), &variables, build);
         host.build(&variables, &checkout, image);
-        host.on_host(&variables, &checkout, &["sh", "-xec", json]).expect_code(0);
-        kept(&checkout.join("buildwarden.json"), 3, code);
         host.on_host(&variables, &checkout, &["sh", "-xec", gate]).expect_code(code);
+        kept(&checkout, 3, code);
     }
     dir.expect_nothing_live();
 }
@@ -337,7 +316,7 @@ fn root_recipe_for_buildkite() {
         hook("0190-upload").expect_code(0);
         assert!(!kept_by_agent.join("log").exists());
         let done = hook(&job).expect_code(code);
-        kept(&kept_by_agent.join("buildwarden.json"), 3, code);
+        kept(&kept_by_agent, 3, code);
         let report = fs::read_to_string(kept_by_agent.join("buildwarden.txt")).unwrap();
         assert!(done.stdout().contains(&report), "{done}");
         let annotation = fs::read_to_string(kept_by_agent.join("annotation")).ok();
@@ -405,7 +384,7 @@ fn steps_are_judged(
         let done = done.expect_code(code);
         assert!(done.stdout().contains("1 still running and set aside"), "{done}");
         // With the step's own.
-        kept(&checkout.join("buildwarden.json"), 4, code);
+        kept(&checkout, 4, code);
     }
     dir.expect_nothing_live();
 }

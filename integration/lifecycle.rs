@@ -108,7 +108,7 @@ fn root_a_killed_collector_costs_nothing_but_time() {
 #[test]
 fn root_formats_are_written_beside_the_report() {
     let dir = Dir::new();
-    dir.configure("report.formats = ['markdown', 'sarif', 'github', 'junit']");
+    dir.configure("report.formats = ['markdown', 'sarif', 'github', 'junit', 'html']");
     let container = Container::new(&dir, "formats").script(BUILD);
     let mut running = container.start();
     running.ready();
@@ -126,7 +126,10 @@ fn root_formats_are_written_beside_the_report() {
     let log = read("annotations.jsonl");
     let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
     let finished = &last["value"];
-    assert_eq!(finished["formats"], json!(["report.md", "report.github.txt", "report.junit.xml"]));
+    assert_eq!(
+        finished["formats"],
+        json!(["report.md", "report.github.txt", "report.junit.xml", "report.html"])
+    );
     let failed = finished["formats_failed"].as_array().unwrap();
     assert!(failed.len() == 1 && failed[0].as_str().unwrap().starts_with("report.sarif: "));
 

@@ -151,7 +151,7 @@ fn formats_are_written_each_to_its_output() {
     assert!(to_stdout.starts_with("::error title="), "{to_stdout}");
     report(&["--format", "sarif", "--format", "junit"], 1, "give each --format its own --output");
     report(&["--format", "in-toto"], 1, "name each with --subject NAME=sha256:DIGEST");
-    report(&["--format", "pdf"], 2, "possible values: text, json, markdown");
+    report(&["--format", "pdf"], 2, "possible values: text, json, html, markdown");
     report(&["--subject", "app=sha256:abc"], 2, "64 lower case hexadecimal digits");
     report(&["--format", "github", "--dockerfile", "/nonexistent"], 1, "cannot read it");
     fs::write(&dockerfile, "FROM node\n").unwrap();

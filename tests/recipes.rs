@@ -1,6 +1,7 @@
 //! The recipes for CI systems: what a page shows is the file that it names, and each file
 //! is one of its kind. That they work is tested in `integration/ci.rs`.
 
+use buildwarden::config::Settings;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 use std::{
     collections::BTreeMap,
@@ -103,7 +104,7 @@ fn each_file_is_one_of_its_kind() {
                 toml::from_str::<toml::Table>(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
                 "toml"
             }
-            kind @ ("sh" | "pre-exit" | "new-findings") => {
+            kind @ ("sh" | "pre-exit") => {
                 assert!(text.starts_with("#!/bin/"), "{name}");
                 kind
             }
@@ -116,7 +117,7 @@ fn each_file_is_one_of_its_kind() {
                 assert!(text.starts_with("FROM "), "{name}");
                 kind
             }
-            kind @ ("env" | "service" | "timer") => {
+            kind @ "env" => {
                 let is_one =
                     |line: &str| line.is_empty() || line.starts_with('[') || line.contains('=');
                 assert!(text.lines().all(is_one), "{name}");
@@ -139,4 +140,5 @@ fn the_host_is_set_up_as_the_page_says() {
     let edited = Command::new("sed").arg(expression).arg(config).output().unwrap();
     let config: toml::Table = toml::from_str(&String::from_utf8(edited.stdout).unwrap()).unwrap();
     assert_eq!(config["keep"]["group"].as_str(), Some("buildwarden"));
+    Settings::load(Some(&recipes().join("host/buildwarden.toml"))).unwrap();
 }

@@ -39,6 +39,7 @@ Examples:
   buildwarden report web.2
   buildwarden report ./report.json --width 120
   buildwarden report 7f3a --format json --output report.json
+  buildwarden report 7f3a --format html --output report.html
   buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
   buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
   buildwarden report web --baseline web.1

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use url::Url;
 
 /// The file that is read when no other is named.
 pub const DEFAULT_PATH: &str = "/etc/buildwarden/buildwarden.toml";
@@ -71,8 +72,8 @@ pub struct Outputs {
     pub journald: Option<PathBuf>,
     /// A syslog daemon.
     pub syslog: Option<Syslog>,
-    /// The URL that takes OTLP logs.
-    pub otlp: Option<String>,
+    /// The URL that takes OTLP logs: of HTTP, its host an address or `localhost`.
+    pub otlp: Option<Url>,
 }
 
 impl Outputs {

@@ -117,10 +117,10 @@ fn a_value_is_taken() {
     check("output.syslog = 'udp://[2001:db8::1]:514'", |s| {
         s.outputs.syslog = Some(Syslog::Udp("[2001:db8::1]:514".parse().expect("an address")));
     });
-    check("output.otlp = 'http://otel:4318'", |s| {
-        s.outputs.otlp = Some("http://otel:4318/v1/logs".to_owned());
+    check("output.otlp = 'http://localhost:4318'", |s| {
+        s.outputs.otlp = "http://localhost:4318/v1/logs".parse().ok();
     });
-    check("output.otlp = 'http://[::1]/x'", |s| s.outputs.otlp = Some("http://[::1]/x".to_owned()));
+    check("output.otlp = 'http://[::1]/x'", |s| s.outputs.otlp = "http://[::1]/x".parse().ok());
     let keep = |text: &str, age: Option<u64>, size: Option<u64>| {
         let keep = Retention { age: age.map(Duration::from_secs), size };
         let want = Settings { keep, ..Settings::default() };
@@ -210,7 +210,7 @@ fn a_mistake_is_told_with_its_line() {
         ),
         (
             "report.formats = ['text', 'markdwon']",
-            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
+            "line 1: unknown value `markdwon` (did you mean `markdown`?), expected `text`, `json`, `html`, `markdown`, `sarif`, `junit`, `gitlab-codequality`, `github`, `in-toto` or `ocsf`",
         ),
         (
             "report.formats = ['json']",
@@ -259,6 +259,10 @@ fn a_mistake_is_told_with_its_line() {
         (
             "output.otlp = 'https://otel.example'",
             "line 1 (`output.otlp = 'https://otel.example'`): TLS is not spoken, expected `http:`: a collector on this host or network can hand on to a service beyond it",
+        ),
+        (
+            "output.otlp = 'http://otel:4318'",
+            "line 1 (`output.otlp = 'http://otel:4318'`): the host is no address, expected one as in `http://127.0.0.1:4318/v1/logs`",
         ),
         (
             "output.otlp = '127.0.0.1:4318'",

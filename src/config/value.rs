@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
 
 /// Size of one container's ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,7 +301,7 @@ impl TryFrom<String> for Syslog {
 /// The URL of a service that takes OTLP logs.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Endpoint(pub(super) String);
+pub(super) struct Endpoint(pub(super) Url);
 
 impl TryFrom<String> for Endpoint {
     type Error = String;
@@ -316,13 +316,17 @@ impl TryFrom<String> for Endpoint {
                     .to_owned(),
             );
         }
-        if url.scheme() != "http" || !url.has_host() {
-            return Err(format!("not a URL of HTTP, {EXPECTED}"));
+        if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
+            return Err(format!("not a plain URL of HTTP, {EXPECTED}"));
+        }
+        // A name would have to be looked up, which can take long.
+        if !matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_) | Host::Domain("localhost"))) {
+            return Err(format!("the host is no address, {EXPECTED}"));
         }
         // Where the protocol says that logs go when only the service is named.
         if url.path() == "/" {
             url.set_path("/v1/logs");
         }
-        Ok(Endpoint(url.into()))
+        Ok(Endpoint(url))
     }
 }

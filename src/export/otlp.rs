@@ -15,11 +15,17 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
 };
 use prost::Message as _;
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream},
+    time::{Duration, Instant},
+};
+use url::{Host, Position, Url};
 
-/// How long one request may take, seconds.
-const TIMEOUT: u64 = 5;
-/// Bytes of a response's head that are read.
-const HEAD_MAX: usize = 64 << 10;
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+const USER_AGENT: &str = concat!("buildwarden/", env!("CARGO_PKG_VERSION"));
 
 /// Our facts that the semantic conventions have names for.
 const CONVENTIONS: [(&str, &str); 6] = [
@@ -33,37 +39,87 @@ const CONVENTIONS: [(&str, &str); 6] = [
 
 /// The service.
 pub(super) struct Otlp {
-    url: String,
+    url: Url,
     host: Option<String>,
 }
 
 impl Otlp {
-    pub(super) fn new(url: String) -> Otlp {
+    pub(super) fn new(url: Url) -> Otlp {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         Otlp { url, host }
     }
 
     fn post(&self, body: &[u8]) -> Result<(), Failure> {
-        let response = minreq::post(&self.url)
-            .with_header("Content-Type", "application/x-protobuf")
-            .with_header("User-Agent", concat!("buildwarden/", env!("CARGO_PKG_VERSION")))
-            .with_body(body)
-            .with_timeout(TIMEOUT)
-            .with_follow_redirects(false)
-            .with_max_headers_size(HEAD_MAX)
-            .with_max_status_line_length(HEAD_MAX)
-            // Its body says nothing that we could act upon, and may be long.
-            .send_lazy();
-        match response.map(|response| response.status_code) {
+        let failure =
+            |reason: String, again| Failure { reason: format!("{}: {reason}", self.url), again };
+        match self.status(body) {
             Ok(200..=299) => Ok(()),
             // Those that the specification names.
-            Ok(status) => Err(Failure {
-                reason: format!("{}: HTTP status {status}", self.url),
-                again: matches!(status, 429 | 502 | 503 | 504),
-            }),
-            Err(error) => Err(Failure { reason: format!("{}: {error}", self.url), again: true }),
+            Ok(status) => {
+                let again = matches!(status, 429 | 502 | 503 | 504);
+                Err(failure(format!("HTTP status {status}"), again))
+            }
+            Err(error) => Err(failure(error.to_string(), true)),
         }
     }
+
+    /// Sends a request; the status of its answer, whose rest says nothing that we could act
+    /// upon.
+    fn status(&self, body: &[u8]) -> io::Result<u16> {
+        let deadline = Instant::now() + TIMEOUT;
+        let mut stream = connect(&self.url, deadline)?;
+        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: {}{port}\r\nUser-Agent: {USER_AGENT}\r\n\
+             Content-Type: application/x-protobuf\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            &self.url[Position::BeforePath..Position::AfterQuery],
+            self.url.host_str().unwrap_or_default(),
+            body.len(),
+        );
+        stream.set_write_timeout(Some(left(deadline)?))?;
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        // `HTTP/1.1 200`
+        let mut status = [0; 12];
+        let mut filled = 0;
+        while filled < status.len() {
+            stream.set_read_timeout(Some(left(deadline)?))?;
+            match stream.read(&mut status[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => filled += read,
+            }
+        }
+        let digits = status.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..));
+        digits
+            .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+            .ok_or_else(|| io::Error::other("this is no answer of HTTP/1.1"))
+    }
+}
+
+/// A connection to the URL's address. Names are not looked up, as that loads shared objects,
+/// which a static program cannot rely on.
+fn connect(url: &Url, deadline: Instant) -> io::Result<TcpStream> {
+    let hosts: &[IpAddr] = match url.host() {
+        Some(Host::Ipv4(address)) => &[address.into()],
+        Some(Host::Ipv6(address)) => &[address.into()],
+        _ => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+    };
+    let port = url.port_or_known_default().unwrap_or(80);
+    let mut connected = Err(io::ErrorKind::AddrNotAvailable.into());
+    for host in hosts {
+        connected = TcpStream::connect_timeout(&(*host, port).into(), left(deadline)?);
+        if connected.is_ok() {
+            break;
+        }
+    }
+    connected
+}
+
+/// What is left until a moment.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 impl Output for Otlp {

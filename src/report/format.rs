@@ -2,7 +2,7 @@
 
 use super::{
     baseline::Difference,
-    codequality, github, in_toto, json, junit, markdown,
+    codequality, github, html, in_toto, json, junit, markdown,
     model::Report,
     ocsf,
     place::Place,
@@ -19,6 +19,8 @@ pub enum Format {
     Text,
     /// As in `report.json`.
     Json,
+    /// One page for a browser.
+    Html,
     /// GitHub's Markdown, which GitLab and others read too.
     Markdown,
     /// SARIF 2.1.0.
@@ -44,9 +46,10 @@ struct Entry {
 
 impl Format {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 10] = [
         Format::Text,
         Format::Json,
+        Format::Html,
         Format::Markdown,
         Format::Sarif,
         Format::Junit,
@@ -61,6 +64,11 @@ impl Format {
         match self {
             Format::Text => entry("text", "For a person at a terminal", Some("report.txt")),
             Format::Json => entry("json", "As in report.json, for programs", None),
+            Format::Html => entry(
+                "html",
+                "A page for a browser, which loads nothing and runs no script",
+                Some("report.html"),
+            ),
             Format::Markdown => {
                 entry("markdown", "For a job summary or a comment", Some("report.md"))
             }
@@ -144,6 +152,7 @@ pub fn render(
     match format {
         Format::Text => Ok(text::render_since(report, context.baseline, context.layout)),
         Format::Json => json::pretty(report),
+        Format::Html => Ok(html::render(report)),
         Format::Markdown => Ok(markdown::render(report)),
         Format::Sarif => sarif::render(report, place),
         Format::Junit => Ok(junit::render(report)),

@@ -7,6 +7,7 @@ mod codequality;
 mod fingerprint;
 pub mod format;
 mod github;
+pub mod html;
 pub mod in_toto;
 pub mod json;
 mod junit;

@@ -27,7 +27,7 @@ pub(super) fn listed(report: &Report) -> (Vec<(usize, &Finding)>, u64) {
     (list, beyond.saturating_add(report.findings_omitted))
 }
 
-fn plain(pieces: &[Piece]) -> String {
+pub(super) fn plain(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 
@@ -105,10 +105,8 @@ pub(super) fn verdict(report: &Report) -> Verdict {
 /// `1 critical, 2 medium`; what else a verdict says.
 pub(super) fn summary(report: &Report) -> String {
     match verdict(report) {
-        Verdict::Clean => "nothing suspicious was executed, and everything was seen".to_owned(),
-        Verdict::Incomplete => {
-            "nothing suspicious was seen, but not everything was seen".to_owned()
-        }
+        Verdict::Clean => summary::NOTHING.to_owned(),
+        Verdict::Incomplete => summary::NOT_EVERYTHING.to_owned(),
         Verdict::Findings => plain(&summary::counts_of(report)),
     }
 }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 pub(super) struct Row<'a> {
     /// What leads to it from the left: `│ ├ `. Empty for a process without parent.
     pub(super) stem: String,
+    /// How many processes are above it.
+    pub(super) depth: usize,
     pub(super) process: &'a Process,
     /// How many siblings of the same file it stands for, itself included.
     pub(super) count: u64,
@@ -37,24 +39,24 @@ pub(super) fn rows(report: &Report, most: usize) -> (Vec<Row<'_>>, u64) {
     // No recursion: a chain of ten thousand would be as deep.
     let mut rows = Vec::new();
     let mut told = 0;
-    let mut stack: Vec<(usize, String, bool, bool)> =
-        roots.into_iter().rev().map(|root| (root, String::new(), false, true)).collect();
-    while let Some((at, above, more, root)) = stack.pop() {
+    let mut stack: Vec<(usize, String, bool, usize)> =
+        roots.into_iter().rev().map(|root| (root, String::new(), false, 0)).collect();
+    while let Some((at, above, more, depth)) = stack.pop() {
         let unit = &units[at];
-        let stem = match (root, more) {
-            (true, _) => String::new(),
-            (false, true) => format!("{above}├ "),
-            (false, false) => format!("{above}└ "),
+        let stem = match (depth, more) {
+            (0, _) => String::new(),
+            (_, true) => format!("{above}├ "),
+            (_, false) => format!("{above}└ "),
         };
-        let below = match (root, more) {
-            (true, _) => String::new(),
-            (false, true) => format!("{above}│ "),
-            (false, false) => format!("{above}  "),
+        let below = match (depth, more) {
+            (0, _) => String::new(),
+            (_, true) => format!("{above}│ "),
+            (_, false) => format!("{above}  "),
         };
         told += unit.count;
-        rows.push(Row { stem, process: &report.processes[unit.process], count: unit.count });
+        rows.push(Row { stem, depth, process: &report.processes[unit.process], count: unit.count });
         for (i, child) in children[at].iter().enumerate().rev() {
-            stack.push((*child, below.clone(), i + 1 < children[at].len(), false));
+            stack.push((*child, below.clone(), i + 1 < children[at].len(), depth + 1));
         }
     }
     let all = (report.processes.len() as u64).saturating_add(report.processes_omitted);

@@ -66,6 +66,11 @@ fn a_job_has_one_verdict_over_all_its_containers() {
         assert_eq!(code, 0, "{said}");
         snapshot::check(&format!("records/job.{name}.txt"), &said);
     }
+    let (code, page) = host.gate(&["--format", "html", "--exclude", "service"]);
+    assert_eq!(code, 0);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("Findings of web"), "{page}");
+    let (code, said) = host.gate(&["--format", "sarif"]);
+    assert!(code == 1 && said.contains("of a job there is text, json and html"), "{said}");
     let (_, json) = host.gate(&["--format", "json", "--exclude", "service"]);
     let parsed: JobReport = serde_json::from_str(&json).unwrap();
     assert_eq!(json::pretty(&parsed).unwrap(), json);

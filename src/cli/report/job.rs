@@ -10,7 +10,7 @@ use crate::{
     oci::Jobs,
     report::{
         format::Format,
-        json,
+        html, json,
         model::{JobContainer, JobReport},
         text,
     },
@@ -26,7 +26,7 @@ use std::{
 };
 
 /// What the report of a job can be written in.
-const FORMATS: [Format; 2] = [Format::Text, Format::Json];
+const FORMATS: [Format; 3] = [Format::Text, Format::Json, Format::Html];
 /// How long a gate waits when nobody says.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// The longest that anybody means.
@@ -78,10 +78,10 @@ pub(super) fn run(
     wanted: &[(Format, Option<&Path>)],
     config: Option<&Path>,
 ) -> anyhow::Result<Exit> {
-    let mut formats = wanted.iter().map(|(format, _)| *format);
-    if let Some(other) = formats.find(|format| !FORMATS.contains(format)) {
+    let formats = wanted.iter().map(|(format, _)| *format);
+    if let Some(other) = formats.into_iter().find(|format| !FORMATS.contains(format)) {
         bail!(
-            "--format {}: of a job there is text and json; give it with the report of a container",
+            "--format {}: of a job there is text, json and html; give it with the report of a container",
             other.name()
         );
     }
@@ -105,6 +105,7 @@ pub(super) fn run(
     for (format, to) in wanted {
         let text = match format {
             Format::Json => json::pretty(&report).context("report as JSON")?,
+            Format::Html => html::render_job(&report),
             _ => text::render_job(&report, super::layout(args, *to)),
         };
         super::write(&text, *to)?;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     annotation::{Change, Changes, Entry, FindingCounts, Line, Tail, Watch},
     collect::file::ANNOTATIONS,
-    oci::Jobs,
+    oci::{self, Jobs},
     report::{
         json,
         model::{Container, Job},

@@ -90,12 +90,25 @@ pub(super) fn write<A: AsRef<[u8]>>(page: &mut Page, indent: usize, argv: &[A], 
     }
 }
 
-/// A command line on one row of any length. What is long is cut down, with marks that
+/// A command line as one row of any length. What is long is cut down, with marks that
 /// say how much is left out.
+pub(in crate::report) fn pieces(argv: &[&[u8]], marks: &[Mark]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (i, word) in words_of(argv, marks).into_iter().enumerate() {
+        let space = (i > 0).then(|| text_cell(" ", Ink::Plain));
+        for cell in space.into_iter().chain(word) {
+            match pieces.last_mut() {
+                Some(last) if last.ink == cell.ink => last.text.push_str(&cell.text),
+                _ => pieces.push(piece(cell.ink, cell.text)),
+            }
+        }
+    }
+    pieces
+}
+
+/// The same as text alone.
 pub(in crate::report) fn line(argv: &[&[u8]], marks: &[Mark]) -> String {
-    let words = words_of(argv, marks);
-    let texts = words.iter().map(|word| word.iter().map(|cell| cell.text.as_str()).collect());
-    texts.collect::<Vec<String>>().join(" ")
+    pieces(argv, marks).into_iter().map(|piece| piece.text).collect()
 }
 
 /// A command line on one row, its end cut off where there is no room for it.

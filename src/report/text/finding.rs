@@ -23,20 +23,22 @@ use unicode_width::UnicodeWidthStr;
 const SHOWN: usize = 20;
 
 /// How many ancestors and addresses of one finding are shown.
-const ANCESTORS: usize = 12;
-const ADDRESSES: usize = 8;
+pub(in crate::report) const ANCESTORS: usize = 12;
+pub(in crate::report) const ADDRESSES: usize = 8;
 
 /// Findings of the same command line.
 pub(in crate::report) struct Group<'a> {
     pub(in crate::report) finding: &'a Finding,
     pub(in crate::report) count: u64,
+    /// Their numbers, as many as [`Group::count`].
+    pub(in crate::report) numbers: Vec<u64>,
     last: Time,
 }
 
 impl<'a> Group<'a> {
     /// A finding by itself.
     pub(in crate::report) fn of(finding: &'a Finding) -> Group<'a> {
-        Group { finding, count: 1, last: finding.exec.time }
+        Group { finding, count: 1, numbers: vec![finding.n], last: finding.exec.time }
     }
 }
 
@@ -126,6 +128,7 @@ pub(in crate::report) fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
         match groups.get_mut(at) {
             Some(group) => {
                 group.count += 1;
+                group.numbers.push(finding.n);
                 group.last = finding.exec.time;
             }
             None => groups.push(Group::of(finding)),
@@ -200,11 +203,21 @@ fn one(
 
 /// How the command line was read where an address or a shell stands.
 fn why(page: &mut Page, finding: &Finding) {
-    const MOST: usize = 12;
-    let lines = &finding.explanation;
+    let lines = reasons(finding);
     if lines.is_empty() {
         return;
     }
+    page.gap();
+    page.title(3, "Why");
+    for line in lines {
+        page.paragraph(5, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, line)]);
+    }
+}
+
+/// The lines of the explanation that are about an address or a shell, if any is.
+pub(in crate::report) fn reasons(finding: &Finding) -> Vec<String> {
+    const MOST: usize = 12;
+    let lines = &finding.explanation;
     let says_it = |line: &&String| {
         finding.addresses.iter().take(MOST).any(|found| line.contains(&found.address))
             || finding.shells.iter().take(MOST).any(|found| line.contains(&found.role))
@@ -214,17 +227,12 @@ fn why(page: &mut Page, finding: &Finding) {
         shown.retain(says_it);
     }
     shown.truncate(MOST);
-    page.gap();
-    page.title(3, "Why");
-    for line in &shown {
-        let text = piece(Ink::Plain, words::sentence(line));
-        page.paragraph(5, &[piece(Ink::Plain, "- ")], &[text]);
-    }
+    shown.into_iter().map(|line| words::sentence(line)).collect()
 }
 
 /// Pieces of advice that are about the finding itself; those after them are much the
 /// same for all findings of a recipe.
-const SPECIFIC: usize = 2;
+pub(in crate::report) const SPECIFIC: usize = 2;
 
 fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
     let advice = &finding.advice;
@@ -415,13 +423,8 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
 fn tree(page: &mut Page, finding: &Finding) {
     page.title(3, "Started by");
     let Finding { ancestry, exec, .. } = finding;
-    let origin = match ancestry.last() {
-        Some(oldest) if oldest.sequence == Some(1) => None,
-        None if exec.sequence == 1 => None,
-        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
-    };
     let mut depth = 0;
-    if let Some(origin) = origin {
+    if let Some(origin) = origin(finding) {
         branch(page, depth, vec![piece(Ink::Faint, origin)]);
         depth += 1;
     }
@@ -455,6 +458,15 @@ fn tree(page: &mut Page, finding: &Finding) {
     branch(page, depth, vec![piece(ink(finding.importance), text)]);
 }
 
+/// What stands where the lineage does not go back to the entrypoint.
+pub(in crate::report) fn origin(finding: &Finding) -> Option<&'static str> {
+    match finding.ancestry.last() {
+        Some(oldest) if oldest.sequence == Some(1) => None,
+        None if finding.exec.sequence == 1 => None,
+        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
+    }
+}
+
 /// What marks the container's first exec.
 const ENTRYPOINT: &str = "   (entrypoint)";
 
@@ -476,8 +488,7 @@ fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {
 /// What an ancestor executed, and the file where the command line gives it another name.
 fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
     if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-        let text = format!("process {} (what it executed was not seen)", ancestor.pid);
-        return vec![piece(Ink::Faint, text)];
+        return vec![piece(Ink::Faint, unseen(ancestor))];
     }
     let argv = ancestor.argv.iter().map(|argument| argument.as_bytes());
     if ancestor.argv.is_empty() {
@@ -491,9 +502,14 @@ fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
     vec![piece(Ink::Plain, command::one_line(argv, room)), piece(Ink::Faint, file)]
 }
 
+/// What stands for a process that executed nothing that was seen.
+pub(in crate::report) fn unseen(ancestor: &Ancestor) -> String {
+    format!("process {} (what it executed was not seen)", ancestor.pid)
+}
+
 /// Whether `argv[0]` is not the name of the file. Shells and applets are called by
 /// many names on every system; to say so each time would help nobody.
-fn is_renamed(ancestor: &Ancestor) -> bool {
+pub(in crate::report) fn is_renamed(ancestor: &Ancestor) -> bool {
     const OF_MANY_NAMES: [&[u8]; 7] =
         [b"dash", b"bash", b"ash", b"busybox", b"toybox", b"coreutils", b"env"];
     let file = base_name(&ancestor.path);

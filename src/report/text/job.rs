@@ -21,7 +21,7 @@ pub fn render_job(report: &JobReport, layout: Layout) -> String {
     head(&mut page, report);
     containers(&mut page, report);
     findings(&mut page, report);
-    missing(&mut page, report);
+    gaps(&mut page, report);
     page.into_text()
 }
 
@@ -44,7 +44,7 @@ fn head(page: &mut Page, report: &JobReport) {
 }
 
 /// `4: 2 clean, 1 with findings, 1 still running`
-fn kinds(report: &JobReport) -> String {
+pub(in crate::report) fn kinds(report: &JobReport) -> String {
     type Kind = (&'static str, fn(&JobContainer) -> bool);
     let kinds: [Kind; 6] = [
         ("with findings", has_findings),
@@ -65,7 +65,7 @@ fn kinds(report: &JobReport) -> String {
     }
 }
 
-fn has_findings(container: &JobContainer) -> bool {
+pub(in crate::report) fn has_findings(container: &JobContainer) -> bool {
     !container.findings.is_empty() || container.findings_omitted > 0
 }
 
@@ -139,26 +139,11 @@ fn findings(page: &mut Page, report: &JobReport) {
     }
 }
 
-/// What was not seen, and of what.
-fn missing(page: &mut Page, report: &JobReport) {
+/// What was not seen, and what was set aside.
+fn gaps(page: &mut Page, report: &JobReport) {
     let set_aside =
         report.containers.iter().filter(|container| container.state == JobState::SetAside);
-    let mut notes: Vec<String> =
-        report.reasons.iter().map(|reason| words::sentence(reason)).collect();
-    for container in &report.containers {
-        let name = brief(container);
-        match container.state {
-            JobState::Running => notes.push(format!(
-                "{name}: it is still running; if it is not, `buildwarden gc` ends its recording"
-            )),
-            JobState::Unfinished => notes.push(format!(
-                "{name}: it is gone and its report was not written; `buildwarden gc` writes it"
-            )),
-            JobState::Finished | JobState::SetAside => {}
-        }
-        let lacks = container.shortcomings.iter();
-        notes.extend(lacks.map(|lack| format!("{name}: {}", words::sentence(lack))));
-    }
+    let notes = missing(report);
     if !notes.is_empty() {
         summary::rule(page);
         page.title(0, "Not complete");
@@ -175,8 +160,29 @@ fn missing(page: &mut Page, report: &JobReport) {
     }
 }
 
+/// What was not seen, and of what, a sentence each.
+pub(in crate::report) fn missing(report: &JobReport) -> Vec<String> {
+    let mut notes: Vec<String> =
+        report.reasons.iter().map(|reason| words::sentence(reason)).collect();
+    for container in &report.containers {
+        let name = brief(container);
+        match container.state {
+            JobState::Running => notes.push(format!(
+                "{name}: it is still running; if it is not, `buildwarden gc` ends its recording"
+            )),
+            JobState::Unfinished => notes.push(format!(
+                "{name}: it is gone and its report was not written; `buildwarden gc` writes it"
+            )),
+            JobState::Finished | JobState::SetAside => {}
+        }
+        let lacks = container.shortcomings.iter();
+        notes.extend(lacks.map(|lack| format!("{name}: {}", words::sentence(lack))));
+    }
+    notes
+}
+
 /// `web-build (7f3a9c1e5b2d)`: what `buildwarden report` takes, and a name where it has one.
-fn brief(container: &JobContainer) -> String {
+pub(in crate::report) fn brief(container: &JobContainer) -> String {
     let directory = summary::short_id(&container.directory);
     match &container.container.name {
         Some(name) => format!("{} ({directory})", words::name(name)),

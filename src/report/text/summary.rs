@@ -5,7 +5,9 @@ use super::{
     page::{Ink, Page, Piece, piece},
     words,
 };
-use crate::report::model::{Container, Importance, Report, Verdict};
+use crate::report::model::{
+    Completeness, Container, Cost, Events, Importance, Job, Report, Verdict,
+};
 
 /// How many executables are named.
 const EXECUTABLES: usize = 10;
@@ -25,17 +27,8 @@ pub(super) fn head(page: &mut Page, report: &Report) {
             fact(page, "build", format!("{id} ({})", words::name(&build.source)));
         }
     }
-    if let Some(job) = &report.job {
-        let id = words::name(&job.id);
-        fact(page, "job", format!("{id} ({})", words::name(&job.source)));
-    } else if let lost @ 1.. = report.completeness.lost_environments {
-        let lost = words::count(lost, "environment", "environments");
-        fact(page, "job", format!("not known: {lost} that may name it could not be delivered"));
-    }
-    for job in &report.other_jobs {
-        let id = words::name(&job.id);
-        let text = format!("{id} ({}) has run execs in it too", words::name(&job.source));
-        fact(page, "", text);
+    for (i, job) in jobs(report).into_iter().enumerate() {
+        fact(page, if i == 0 { "job" } else { "" }, job);
     }
     let length = words::between(report.started, report.finished);
     fact(page, "ran", format!("{}, for {length}", words::moment(report.started)));
@@ -49,23 +42,46 @@ pub(super) fn head(page: &mut Page, report: &Report) {
     }
     let completeness = &report.completeness;
     if completeness.is_complete() {
-        let seen = match completeness.execs {
-            0 => "everything: nothing was executed".to_owned(),
-            1 => "everything: the entrypoint was the only exec".to_owned(),
-            n => format!("everything: all {} execs, from the entrypoint on", words::number(n)),
-        };
-        fact(page, "seen", seen);
+        fact(page, "seen", format!("everything: {}", all_seen(completeness)));
     } else {
         let lead = piece(Ink::Strong, format!("  {:<10} ", "seen"));
-        let text = match report.findings.is_empty() {
-            true => "NOT EVERYTHING: this run cannot be called clean",
-            false => "NOT EVERYTHING: there may be more than these findings",
-        };
+        let text = format!("NOT EVERYTHING: {}", not_seen(!report.findings.is_empty()));
         page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
         for shortcoming in completeness.shortcomings() {
             let text = words::sentence(&shortcoming);
             page.paragraph(13, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, text)]);
         }
+    }
+}
+
+/// The container's job, and what else is known or not known of jobs.
+pub(in crate::report) fn jobs(report: &Report) -> Vec<String> {
+    let name = |job: &Job| format!("{} ({})", words::name(&job.id), words::name(&job.source));
+    let mut jobs: Vec<String> = report.job.iter().map(name).collect();
+    if let (true, lost @ 1..) = (jobs.is_empty(), report.completeness.lost_environments) {
+        let lost = words::count(lost, "environment", "environments");
+        jobs.push(format!("not known: {lost} that may name it could not be delivered"));
+    }
+    let other =
+        report.other_jobs.iter().map(|job| format!("{} has run execs in it too", name(job)));
+    jobs.extend(other);
+    jobs
+}
+
+/// What was seen of a run of which everything was.
+pub(in crate::report) fn all_seen(completeness: &Completeness) -> String {
+    match completeness.execs {
+        0 => "nothing was executed".to_owned(),
+        1 => "the entrypoint was the only exec".to_owned(),
+        n => format!("all {} execs, from the entrypoint on", words::number(n)),
+    }
+}
+
+/// What it means that not everything was seen.
+pub(in crate::report) fn not_seen(has_findings: bool) -> &'static str {
+    match has_findings {
+        true => "there may be more than these findings",
+        false => "this run cannot be called clean",
     }
 }
 
@@ -87,18 +103,18 @@ pub(in crate::report) fn container(container: &Container) -> String {
     what.join(", ")
 }
 
+/// What "clean" and "incomplete" mean.
+pub(in crate::report) const NOTHING: &str =
+    "nothing suspicious was executed, and everything was seen";
+pub(in crate::report) const NOT_EVERYTHING: &str =
+    "nothing suspicious was seen, but not everything was seen";
+
 /// The verdict as a word and in words; `counts` are those of the findings.
 pub(super) fn verdict(page: &mut Page, verdict: Verdict, counts: Vec<Piece>) {
     let plain = |text| vec![piece(Ink::Plain, text)];
     let (word, text) = match verdict {
-        Verdict::Clean => (
-            piece(Ink::Good, "CLEAN"),
-            plain("nothing suspicious was executed, and everything was seen"),
-        ),
-        Verdict::Incomplete => (
-            piece(Ink::Critical, "INCOMPLETE"),
-            plain("nothing suspicious was seen, but not everything was seen"),
-        ),
+        Verdict::Clean => (piece(Ink::Good, "CLEAN"), plain(NOTHING)),
+        Verdict::Incomplete => (piece(Ink::Critical, "INCOMPLETE"), plain(NOT_EVERYTHING)),
         Verdict::Findings => (piece(Ink::Critical, "FINDINGS"), counts),
     };
     page.paragraph(0, &[word, piece(Ink::Plain, "  ")], &text);
@@ -136,7 +152,7 @@ pub(super) fn fact(page: &mut Page, name: &str, text: String) {
 }
 
 /// The beginning of an engine's long hexadecimal id; another id whole.
-pub(super) fn short_id(id: &str) -> String {
+pub(in crate::report) fn short_id(id: &str) -> String {
     let long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = id.get(..12).filter(|_| long).unwrap_or(id);
     words::name(shown)
@@ -173,8 +189,18 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
 pub(super) fn completeness(page: &mut Page, report: &Report) {
     let found = &report.completeness;
     rule(page);
+    page.title(0, if found.is_complete() { "Complete" } else { "Not complete" });
+    for text in proof(found) {
+        page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+    }
+    if let Some(events) = &report.events {
+        page.paragraph(2, &[], &[piece(Ink::Faint, event_file(events))]);
+    }
+}
+
+/// What shows that everything was seen, or the facts about what was not.
+pub(in crate::report) fn proof(found: &Completeness) -> Vec<String> {
     let text = if found.is_complete() {
-        page.title(0, "Complete");
         let counted = match found.execs {
             0 => String::new(),
             1 => "The kernel counted one exec, and it arrived. ".to_owned(),
@@ -185,7 +211,6 @@ pub(super) fn completeness(page: &mut Page, report: &Report) {
              unreadable, and the kernel programs were still attached at the end."
         )
     } else {
-        page.title(0, "Not complete");
         let no = |yes: bool| if yes { "" } else { " not" };
         format!(
             "Recording had{} begun before the first exec. {} arrived, the last one is number {}; \
@@ -199,34 +224,38 @@ pub(super) fn completeness(page: &mut Page, report: &Report) {
             no(found.programs_attached),
         )
     };
-    page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+    let mut proof = vec![text];
     if found.lost_exits > 0 {
         let ends = words::count(found.lost_exits, "process's end", "processes' ends");
-        let text = format!("{ends} could not be delivered: those outcomes are unknown.");
-        page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
+        proof.push(format!("{ends} could not be delivered: those outcomes are unknown."));
     }
-    if let Some(events) = &report.events {
-        let text = format!(
-            "Event file: {} ({}), SHA-256 {}",
-            words::name(&events.file),
-            words::count(events.count, "event", "events"),
-            words::name(&events.sha256),
-        );
-        page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
-    }
+    proof
+}
+
+/// `Event file: execs.jsonl (25 events), SHA-256 709d…`
+pub(in crate::report) fn event_file(events: &Events) -> String {
+    format!(
+        "Event file: {} ({}), SHA-256 {}",
+        words::name(&events.file),
+        words::count(events.count, "event", "events"),
+        words::name(&events.sha256),
+    )
 }
 
 /// What it took.
 pub(super) fn cost(page: &mut Page, report: &Report) {
-    let cost = &report.cost;
-    let text = format!(
+    page.paragraph(2, &[], &[piece(Ink::Faint, price(&report.cost))]);
+}
+
+/// `Cost: 55 ms at the start, …`
+pub(in crate::report) fn price(cost: &Cost) -> String {
+    format!(
         "Cost: {} at the start, {} at the end, {} of CPU time, a ring of {}",
         words::duration(cost.attach_ms),
         words::duration(cost.finish_ms),
         words::duration(cost.collector_cpu_ms),
         words::size(cost.ring_bytes),
-    );
-    page.paragraph(2, &[], &[piece(Ink::Faint, text)]);
+    )
 }
 
 pub(super) fn rule(page: &mut Page) {

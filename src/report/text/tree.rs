@@ -50,7 +50,7 @@ fn body(page: &mut Page, report: &Report) {
 
 /// `   12 ms  ├ wget -q http://8.8.8.8/  ← finding 1`
 fn row(row: &Row<'_>, width: usize) -> Vec<Piece> {
-    let Row { stem, process, count } = row;
+    let Row { stem, depth: levels, process, count } = row;
     let time = Some(words::duration(process.offset_ms)).filter(|time| time.width() <= TIME);
     let time = time.unwrap_or_else(|| "…".to_owned());
     let mut line = vec![piece(Ink::Faint, format!("{time:>TIME$}  "))];
@@ -58,7 +58,6 @@ fn row(row: &Row<'_>, width: usize) -> Vec<Piece> {
     let beside = TIME + 2 + note.iter().map(|note| note.text.width()).sum::<usize>();
     // However deep it is, there is room for what was executed.
     let deepest = (width / 3).min(width.saturating_sub(beside + LEAST)) / 2;
-    let levels = stem.chars().count() / 2;
     let stem: String = match levels.checked_sub(deepest) {
         Some(above @ 1..) => "… ".chars().chain(stem.chars().skip(2 * (above + 1))).collect(),
         _ => stem.clone(),
