@@ -362,20 +362,16 @@ fn step_with_volumes(
     host.docker.docker(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// Steps whose variables of these names, from the repository to the number of the workflow,
+/// name the job.
 #[track_caller]
-fn steps_are_judged(
-    system: &str,
-    build: &Yaml,
-    gate: &Yaml,
-    volumes: &[String],
-    variables: impl Fn(&str) -> Vec<(String, String)>,
-) {
+fn steps_are_judged(system: &str, names: [&str; 4], build: &Yaml, gate: &Yaml, volumes: &[String]) {
     let dir = Dir::new();
     let host = Host::new(&dir);
     for (number, script, code) in BUILDS {
-        let variables = variables(number);
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let [repository, pipeline, name, workflow] = names;
+        let variables =
+            [(repository, "acme/web"), (pipeline, number), (name, "default"), (workflow, "1")];
         let checkout = host.checkout(number, script, &format!("{system}/Dockerfile"));
         host.container(&variables, script);
         host.build(&variables, &checkout, lines(&build["commands"]).trim_end());
@@ -394,16 +390,8 @@ fn root_recipe_for_woodpecker() {
     let [build, gate] = ["woodpecker/build.yaml", "woodpecker/gate.yaml"].map(yaml);
     let gate = &gate["steps"][1];
     let volumes: Vec<String> = lines(&gate["volumes"]).lines().map(str::to_owned).collect();
-    let variables = |number: &str| {
-        let variables = [
-            ("CI_REPO", "acme/web"),
-            ("CI_PIPELINE_NUMBER", number),
-            ("CI_WORKFLOW_NAME", "build"),
-            ("CI_WORKFLOW_NUMBER", "1"),
-        ];
-        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
-    };
-    steps_are_judged("woodpecker", &build["steps"][0], gate, &volumes, variables);
+    let names = ["CI_REPO", "CI_PIPELINE_NUMBER", "CI_WORKFLOW_NAME", "CI_WORKFLOW_NUMBER"];
+    steps_are_judged("woodpecker", names, &build["steps"][0], gate, &volumes);
 }
 
 #[test]
@@ -419,14 +407,6 @@ fn root_recipe_for_drone() {
     let volumes = gate["volumes"].as_vec().unwrap().iter();
     let volumes: Vec<String> =
         volumes.map(|v| format!("{}:{}", host_path(&v["name"]), text(&v["path"]))).collect();
-    let variables = |number: &str| {
-        let variables = [
-            ("DRONE_REPO", "acme/web"),
-            ("DRONE_BUILD_NUMBER", number),
-            ("DRONE_STAGE_NAME", "default"),
-            ("DRONE_STAGE_NUMBER", "1"),
-        ];
-        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
-    };
-    steps_are_judged("drone", &build["steps"][0], gate, &volumes, variables);
+    let names = ["DRONE_REPO", "DRONE_BUILD_NUMBER", "DRONE_STAGE_NAME", "DRONE_STAGE_NUMBER"];
+    steps_are_judged("drone", names, &build["steps"][0], gate, &volumes);
 }

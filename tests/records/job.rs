@@ -252,6 +252,10 @@ fn a_pattern_asks_for_many_jobs_and_an_environment_for_its_own() {
         assert_eq!(output.status.code(), Some(code), "{args:?} {number}: {said}");
         assert!(said.contains(want), "{args:?} {number}: {said}");
     }
+    let watched = host.output(&["watch", "--job", "acme/web/3/*", "--until-idle"]);
+    let watched = text(&watched.stdout);
+    let ends: Vec<_> = watched.lines().filter_map(|l| l.split_whitespace().last()).collect();
+    assert_eq!(ends, ["clean", "findings"], "{watched}");
 }
 
 #[test]
