@@ -6,15 +6,16 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("escape", &[]),
+    ("chain", &[]),
     ("event", &[]),
     ("wire", &["event"]),
     ("redact", &["event"]),
     ("detect", &["escape", "event"]),
-    ("report", &["escape", "event"]),
-    ("execlog", &["event", "report"]),
-    ("annotation", &["report"]),
+    ("report", &["chain", "escape", "event"]),
+    ("execlog", &["chain", "event", "report"]),
+    ("annotation", &["chain", "report"]),
     ("host", &[]),
     ("cgroup", &["host"]),
     ("oci", &["report"]),
@@ -27,6 +28,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
         &[
             "annotation",
             "cgroup",
+            "chain",
             "config",
             "detect",
             "escape",
@@ -42,6 +44,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ),
     ("store", &["annotation", "collect", "config", "escape", "execlog", "oci", "report"]),
     ("export", &["annotation", "collect", "config", "escape", "report", "store"]),
+    (
+        "verify",
+        &["annotation", "chain", "collect", "detect", "escape", "event", "execlog", "report"],
+    ),
     ("doctor", &["config", "escape", "host", "report", "trace"]),
     (
         "cli",
@@ -62,12 +68,14 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "runtime",
             "store",
             "trace",
+            "verify",
         ],
     ),
 ];
 
 /// The rooms of values in, values out.
-const PURE: [&str; 7] = ["escape", "event", "wire", "redact", "detect", "report", "execlog"];
+const PURE: [&str; 8] =
+    ["escape", "chain", "event", "wire", "redact", "detect", "report", "execlog"];
 
 /// What those may not name: files, network, environment, processes, clocks.
 const IMPURE: [&str; 16] = [
