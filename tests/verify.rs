@@ -129,7 +129,7 @@ impl Run {
             });
             executables.push(Executable { path: (&path).into(), count: 1 });
             // Two execs a batch.
-            if sequence % 2 == 0 {
+            if sequence.is_multiple_of(2) {
                 execlog::push_drained(&mut lines, sequence * 100, &mut chain);
                 events.write_all(&lines).unwrap();
                 lines.clear();

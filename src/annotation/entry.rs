@@ -98,8 +98,8 @@ pub struct Finished {
     #[serde(default)]
     pub other_jobs: Vec<Job>,
     /// The SHA-256 of the report and of the event file, by their names, in lower case
-    /// hexadecimal digits; empty of programs that did not note it.
-    #[serde(default)]
+    /// hexadecimal digits; left out by programs that did not note it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sha256: BTreeMap<String, String>,
 }
 
