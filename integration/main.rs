@@ -3,6 +3,7 @@
 
 mod argv;
 mod build;
+mod ci;
 mod collector;
 mod containerd;
 mod docker;

@@ -22,6 +22,7 @@ mod terminal;
 mod uninstall;
 mod verify;
 mod watch;
+mod which_job;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};

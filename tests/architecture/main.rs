@@ -6,19 +6,20 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("escape", &[]),
     ("chain", &[]),
     ("event", &[]),
+    ("pattern", &[]),
     ("wire", &["event"]),
     ("redact", &["event"]),
-    ("detect", &["escape", "event"]),
+    ("detect", &["escape", "event", "pattern"]),
     ("report", &["chain", "escape", "event"]),
     ("execlog", &["chain", "event", "report"]),
     ("annotation", &["chain", "report"]),
     ("host", &[]),
     ("cgroup", &["host"]),
-    ("oci", &["report"]),
+    ("oci", &["pattern", "report"]),
     ("config", &["detect", "escape", "report"]),
     ("runtime", &["config", "escape", "host", "oci"]),
     ("install", &["host"]),
@@ -74,8 +75,8 @@ const ROOMS: [(&str, &[&str]); 22] = [
 ];
 
 /// The rooms of values in, values out.
-const PURE: [&str; 8] =
-    ["escape", "chain", "event", "wire", "redact", "detect", "report", "execlog"];
+const PURE: [&str; 9] =
+    ["escape", "chain", "event", "pattern", "wire", "redact", "detect", "report", "execlog"];
 
 /// What those may not name: files, network, environment, processes, clocks.
 const IMPURE: [&str; 16] = [
