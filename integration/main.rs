@@ -27,4 +27,5 @@ mod scope;
 mod shim;
 mod side_by_side;
 mod tool;
+mod verify;
 mod watch;

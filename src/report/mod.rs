@@ -17,6 +17,7 @@ mod ocsf;
 mod phrase;
 pub mod place;
 mod sarif;
+pub mod signed;
 pub mod text;
 mod time;
 mod tree;
