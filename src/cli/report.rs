@@ -49,6 +49,7 @@ Examples:
   buildwarden report --job acme/web/4711/82 --fail-on critical --timeout 5m
   buildwarden report --job \"$CI_PROJECT_PATH/$CI_PIPELINE_ID/*\" --fail-on critical
   buildwarden report --this-job --fail-on critical
+  buildwarden report --job JOB --format markdown --output r.md --format sarif --output r.sarif
 
 With --job or --this-job, and --fail-on, it waits until the containers of the job that run have
 ended; a job without any fails.
@@ -66,7 +67,8 @@ pub(super) struct Args {
     what: Option<String>,
     #[command(flatten)]
     of_job: job::OfJob,
-    /// How it is written; may be given several times, each with its own --output
+    /// How it is written; may be given several times, each with its own --output. Of a job there
+    /// is all but in-toto
     #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
     format: Vec<Format>,
     /// Mark in the text what this report of an earlier build does not have; `buildwarden diff`
@@ -84,7 +86,8 @@ pub(super) struct Args {
     /// it in a DSSE envelope
     #[arg(long, value_name = "FILE", conflicts_with = "jobs")]
     key: Option<PathBuf>,
-    /// The Dockerfile that the container's step stands in: sarif, gitlab-codequality and github
+    /// The Dockerfile that the container's step, or those of the job, stand in: sarif,
+    /// gitlab-codequality and github
     /// point at its line
     #[arg(long, value_name = "FILE")]
     dockerfile: Option<PathBuf>,
@@ -124,7 +127,10 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         Some(old) => Some(baseline::compare(&read(old, config)?, &report, Paths::Alike)),
         None => None,
     };
-    let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
+    let place = match &args.dockerfile {
+        Some(file) => formats::places(file, [report.container.step.as_ref()].into_iter())?.pop(),
+        None => None,
+    };
     for (format, to) in wanted {
         let about = About {
             layout: layout(&args, to),

@@ -22,6 +22,7 @@ pub mod text;
 mod time;
 mod tree;
 mod verdict;
+mod view;
 
 pub use bytes::Bytes;
 pub use time::Time;
