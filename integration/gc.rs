@@ -1,7 +1,10 @@
 //! `gc`: runs that a reboot has orphaned, run directories that got lost, and old runs.
 
 use crate::harness::{Container, Dir, run, until};
-use buildwarden::report::model::{Report, Verdict};
+use buildwarden::{
+    chain::Chain,
+    report::model::{Report, Verdict},
+};
 use nix::sys::signal::{Signal, kill};
 use std::{
     fs::{self, File, OpenOptions},
@@ -58,7 +61,20 @@ fn crash(dir: &Dir, id: &str, script: &str) {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let text = fs::read_to_string(&log).unwrap();
     assert!(text.contains(boot.trim()), "{text}");
-    fs::write(&log, text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000")).unwrap();
+    let other = text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000");
+    fs::write(&log, chained(&other)).unwrap();
+}
+
+/// Lines of a log with the chain that they have when they were written so.
+fn chained(lines: &str) -> Vec<u8> {
+    let mut chain = Chain::default();
+    let mut out = Vec::new();
+    for line in lines.lines() {
+        let mut line = line.rsplit_once(",\"chain\":").unwrap().0.as_bytes().to_vec();
+        chain.seal(&mut line);
+        out.extend(line);
+    }
+    out
 }
 
 /// The report must be an incomplete one that says `reason`, and stay the only one.

@@ -145,9 +145,26 @@ impl Dir {
         names(&self.run())
     }
 
-    /// The report of a run (`<id>`, `<id>.2`), once it is written.
+    /// The report of a run (`<id>`, `<id>.2`), once it is written. Whatever the test did
+    /// to the container, it holds.
     #[track_caller]
-    pub(crate) fn report(&self, run: &str) -> Report {
+    pub(crate) fn report(&self, id: &str) -> Report {
+        let report = self.report_unverified(id);
+        // The log's last line comes after it.
+        let directory = self.state().join("containers").join(id);
+        until(&format!("the end in the log of {id}"), || {
+            let log = fs::read_to_string(directory.join("annotations.jsonl")).ok()?;
+            log.contains("\"dev.buildwarden.finished\"").then_some(())
+        });
+        let path = directory.join("report.json");
+        let path = path.to_str().unwrap();
+        run(&mut self.buildwarden(["verify", path])).expect_code(0);
+        report
+    }
+
+    /// The same, whether it holds or not.
+    #[track_caller]
+    pub(crate) fn report_unverified(&self, run: &str) -> Report {
         let path = self.state().join("containers").join(run).join("report.json");
         let json = until(&format!("report {}", path.display()), || fs::read(&path).ok());
         serde_json::from_slice(&json).unwrap_or_else(|error| {

@@ -308,7 +308,9 @@ impl<'a> State<'a> {
         if execs != completeness.execs {
             differ("completeness.execs", execs, completeness.execs);
         }
-        if self.last > completeness.last_sequence {
+        // Where the recording was lost, so were the kernel's counts: the reasons say so.
+        let uncounted = completeness.last_sequence == 0 && self.excused;
+        if self.last > completeness.last_sequence && !uncounted {
             differ("completeness.last_sequence", self.last, completeness.last_sequence);
         }
         if self.unreadable != completeness.unreadable {
