@@ -128,12 +128,12 @@ fn build_has_a_report_for_each_step(dir: &Dir, docker: &Docker<'_>, buildkit_par
         before = dir.runs();
     }
     // What a CI system passes on to its builds names the job.
-    let ci = ["CI_PROJECT_PATH=acme/web", "CI_JOB_ID=7"];
-    let options = ["--build-arg", ci[0], "--build-arg", ci[1]];
-    let dockerfile = "FROM img:1\nARG CI_PROJECT_PATH\nARG CI_JOB_ID\nRUN true\n";
+    let ci = ["CI_PROJECT_PATH=acme/web", "CI_PIPELINE_ID=3", "CI_JOB_ID=7"];
+    let options = ci.map(|variable| ["--build-arg", variable]).concat();
+    let dockerfile = "FROM img:1\nARG CI_PROJECT_PATH CI_PIPELINE_ID CI_JOB_ID\nRUN true\n";
     docker.build(true, &options, dockerfile).expect_code(0);
     let run = dir.runs().into_iter().find(|run| !before.contains(run)).unwrap();
-    assert_eq!(dir.report(&run).job.map(|job| job.id).as_deref(), Some("acme/web/7"));
+    assert_eq!(dir.report(&run).job.map(|job| job.id).as_deref(), Some("acme/web/3/7"));
     dir.expect_nothing_live();
 }
 

@@ -26,7 +26,7 @@ fn written(dir: &Dir, run: &str) -> Vec<u8> {
     entries.flat_map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
 }
 
-const LATER: &str = "export CI_PROJECT_PATH=evil/x CI_JOB_ID=1; exec /bin/true";
+const LATER: &str = "export CI_PROJECT_PATH=evil/x CI_PIPELINE_ID=1 CI_JOB_ID=1; exec /bin/true";
 
 #[test]
 fn root_podman_exec_names_the_job() {
@@ -38,8 +38,9 @@ fn root_podman_exec_names_the_job() {
     let id = id.expect_code(0).stdout().trim_end().to_owned();
     let exec = |job: &str, command: &[&str]| {
         let job = format!("CI_JOB_ID={job}");
-        let options = ["exec", "-e", "CI_PROJECT_PATH=acme/web", "-e", &job, "-e", "KEY=hunter2"];
-        podman.podman(&[&options[..], &["agent"], command].concat()).expect_code(0);
+        let own = ["-e", "CI_PROJECT_PATH=acme/web", "-e", "CI_PIPELINE_ID=3", "-e", &job];
+        let args = [&["exec"], &own[..], &["-e", "KEY=hunter2", "agent"], command];
+        podman.podman(&args.concat()).expect_code(0);
     };
     podman.podman(&["exec", "agent", "sh", "-c", LATER]).expect_code(0);
     exec("7", &["sh", "-c", LATER]);
@@ -53,12 +54,14 @@ fn root_podman_exec_names_the_job() {
     // After the entrypoint's, and that of the first process executed into it.
     let first = execs.iter().filter(|exec| exec.has(LATER)).nth(2).unwrap();
     let source = |exec: u64| {
-        format!("GitLab CI (CI_PROJECT_PATH, CI_JOB_ID) in the environment of exec {exec}")
+        format!(
+            "GitLab CI (CI_PROJECT_PATH, CI_PIPELINE_ID, CI_JOB_ID) in the environment of exec {exec}"
+        )
     };
     let last = execs.iter().rfind(|exec| exec.has("true") || exec.has("/bin/true")).unwrap();
-    let job = Job { id: "acme/web/7".to_owned(), source: source(first.sequence) };
+    let job = Job { id: "acme/web/3/7".to_owned(), source: source(first.sequence) };
     assert_eq!(report.job.as_ref(), Some(&job), "{execs:?}");
-    let other = Job { id: "acme/web/8".to_owned(), source: source(last.sequence) };
+    let other = Job { id: "acme/web/3/8".to_owned(), source: source(last.sequence) };
     assert_eq!(report.other_jobs, [other]);
     assert_eq!(report.completeness.reasons, [""; 0]);
     assert_eq!(report.verdict.as_str(), "clean", "{:?}", report.completeness);
@@ -103,6 +106,13 @@ fn root_docker_exec_names_the_job() {
     dir.expect_nothing_live();
 }
 
+/// The variables of a job `acme/web/3/…`.
+fn gitlab(job: &str) -> [String; 3] {
+    let number = job.rsplit('/').next().unwrap();
+    let [project, pipeline] = ["CI_PROJECT_PATH=acme/web", "CI_PIPELINE_ID=3"].map(str::to_owned);
+    [project, pipeline, format!("CI_JOB_ID={number}")]
+}
+
 /// `report --job JOB` as JSON.
 #[track_caller]
 fn job_report(dir: &Dir, job: &str) -> JobReport {
@@ -115,15 +125,15 @@ fn root_a_job_is_all_its_containers_and_builds_and_no_others() {
     let dir = Dir::new();
     let docker = Docker::new(&dir);
     let podman = Podman::new(&dir);
-    let both = [("acme/web/7", "true"), ("acme/web/8", "wget http://198.51.100.41/x; true")];
+    let both = [("acme/web/3/7", "true"), ("acme/web/3/8", "wget http://198.51.100.41/x; true")];
     std::thread::scope(|scope| {
         for (job, script) in both {
             let (docker, podman) = (&docker, &podman);
             scope.spawn(move || {
-                let variables = ["CI_PROJECT_PATH=acme/web", &format!("CI_JOB_ID={}", &job[9..])];
                 let annotation = format!("dev.buildwarden.job={job}");
-                let options = ["--rm", "-e", variables[0], "-e", variables[1]];
-                docker.run(&options, script).expect_code(0);
+                let variables = gitlab(job);
+                let options: Vec<_> = variables.iter().flat_map(|v| ["-e", v]).collect();
+                docker.run(&[&["--rm"], &options[..]].concat(), script).expect_code(0);
                 let args = ["--rm", "--annotation", &annotation, "img:1", "sh", "-c", script];
                 podman.run(&args).expect_code(0);
             });
@@ -131,14 +141,14 @@ fn root_a_job_is_all_its_containers_and_builds_and_no_others() {
     });
     for (job, script) in both {
         for buildkit in [false, true] {
-            let variables = ["CI_PROJECT_PATH=acme/web", &format!("CI_JOB_ID={}", &job[9..])];
-            let options = ["--build-arg", variables[0], "--build-arg", variables[1]];
-            let dockerfile =
-                format!("FROM img:1\nARG CI_PROJECT_PATH\nARG CI_JOB_ID\nRUN true\nRUN {script}\n");
+            let variables = gitlab(job);
+            let options: Vec<_> = variables.iter().flat_map(|v| ["--build-arg", v]).collect();
+            let arguments = "ARG CI_PROJECT_PATH CI_PIPELINE_ID CI_JOB_ID";
+            let dockerfile = format!("FROM img:1\n{arguments}\nRUN true\nRUN {script}\n");
             docker.build(buildkit, &options, &dockerfile).expect_code(0);
         }
     }
-    for (job, code, findings) in [("acme/web/7", 0, 0), ("acme/web/8", 10, 4)] {
+    for (job, code, findings) in [("acme/web/3/7", 0, 0), ("acme/web/3/8", 10, 4)] {
         let args = ["report", "--job", job, "--fail-on", "medium", "--expect", "6"];
         run(&mut dir.buildwarden(args)).expect_code(code);
         let report = job_report(&dir, job);
@@ -151,8 +161,11 @@ fn root_a_job_is_all_its_containers_and_builds_and_no_others() {
         let want = ["buildkit", "buildkit", "docker", "docker", "docker", "podman"];
         assert_eq!(engines, want, "{report:?}");
     }
-    run(&mut dir.buildwarden(["report", "--job", "acme/web", "--fail-on", "medium"]))
-        .expect_code(11);
+    for (jobs, code) in [("acme/web/3", 11), ("acme/web/3/*", 10)] {
+        run(&mut dir.buildwarden(["report", "--job", jobs, "--fail-on", "medium"]))
+            .expect_code(code);
+    }
+    assert_eq!(job_report(&dir, "acme/web/3/*").containers.len(), 12);
     dir.expect_nothing_live();
 }
 
@@ -273,14 +286,15 @@ fn root_crun_exec_names_the_job() {
     command.arg(
         "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
          \"$@\" run --detach --bundle \"$BUNDLE\" crun
-         \"$@\" exec --env CI_PROJECT_PATH=acme/web --env CI_JOB_ID=9 crun /bin/true
+         \"$@\" exec --env CI_PROJECT_PATH=acme/web --env CI_PIPELINE_ID=3 \\
+           --env CI_JOB_ID=9 crun /bin/true
          \"$@\" delete --force crun",
     );
     command.arg("sh").arg(dir.shim("buildwarden-crun")).arg("--root").arg(dir.path("crun"));
     command.env("BUNDLE", container.bundle()).env("BUILDWARDEN_CONFIG", dir.config());
     run(&mut command).expect_code(0);
     let report = dir.report("crun");
-    assert_eq!(report.job.map(|job| job.id).as_deref(), Some("acme/web/9"));
+    assert_eq!(report.job.map(|job| job.id).as_deref(), Some("acme/web/3/9"));
     let execs = dir.execs("crun");
     let entered = execs.iter().filter(|exec| exec.flags.iter().any(|flag| flag == "entered"));
     assert_eq!(entered.count(), 1, "{execs:?}");

@@ -4,6 +4,7 @@
 mod argv;
 mod bench;
 mod build;
+mod ci;
 mod collector;
 mod containerd;
 mod docker;

@@ -18,6 +18,7 @@ pub mod export;
 pub mod host;
 pub mod install;
 pub mod oci;
+pub mod pattern;
 pub mod redact;
 pub mod report;
 pub mod runtime;

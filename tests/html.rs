@@ -14,7 +14,7 @@ use buildwarden::{
     },
 };
 use pages::{FIXTURES, clean_job, fixture, hostile_job, job};
-use std::{fs, process::Command, time::Instant};
+use std::{fs, process::Command};
 
 /// The page without its style and the hash of it, a line for each block.
 fn readable(page: &str) -> String {
@@ -204,12 +204,8 @@ fn a_job_of_many_containers_stays_small() {
 #[test]
 fn a_page_stays_small() {
     let report = large();
-    let start = Instant::now();
     let page = html::render(&report);
-    let took = start.elapsed();
     assert!(page.len() < 4 << 20, "{} bytes", page.len());
-    // A debug build on a busy machine; a release build takes a tenth.
-    assert!(took.as_secs() < 10, "{took:?}");
     assert!(page.contains("98,000 more execs are not shown here"), "what is left out is counted");
     assert!(page.contains("962 more findings have no card here"), "what is left out is counted");
     assert!(page.contains("…[2,097,"), "and so are bytes");

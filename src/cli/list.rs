@@ -1,9 +1,10 @@
 //! `buildwarden list`: the containers on record.
 
-use super::{Exit, terminal};
+use super::{Exit, terminal, which_job::WhichJob};
 use crate::{
     config::Settings,
-    escape, oci,
+    escape,
+    oci::Jobs,
     report::{Time, json, model::Verdict, text},
     store::{State, Store, Summary},
 };
@@ -19,12 +20,12 @@ use unicode_width::UnicodeWidthStr;
 #[command(after_help = "\
 Examples:
   buildwarden list
-  buildwarden list --job acme/web/4711
+  buildwarden list --job acme/web/4711/82
+  buildwarden list --job 'acme/web/4711/*'
   buildwarden list --json | jq -r '.[] | select(.verdict == \"findings\") | .directory'")]
 pub(super) struct Args {
-    /// Only the containers of the job with exactly this id
-    #[arg(long, value_name = "JOB")]
-    job: Option<String>,
+    #[command(flatten)]
+    which: WhichJob,
     /// Write an array in JSON
     #[arg(long)]
     json: bool,
@@ -32,12 +33,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let store = Store::of(&Settings::load(config)?);
-    let job = args.job.as_deref().map(oci::job_id);
+    let jobs = args.which.read()?;
     let mut summaries = Vec::new();
     let mut exit = Exit::Success;
     for run in store.runs()? {
         match store.summary(&run) {
-            Ok(summary) if job.as_ref().is_none_or(|job| is_of(&summary, job)) => {
+            Ok(summary) if jobs.as_ref().is_none_or(|jobs| is_of(&summary, jobs)) => {
                 summaries.push(summary);
             }
             Ok(_) => {}
@@ -51,8 +52,9 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     summaries.sort_by_key(|summary| std::cmp::Reverse(summary.started));
     let text = if args.json {
         json::pretty(&summaries).context("list as JSON")?
-    } else if let (Some(job), []) = (&job, &summaries[..]) {
-        format!("no container of job {} is on record here\n", escape::visible(job.as_bytes()))
+    } else if let (Some(jobs), []) = (&jobs, &summaries[..]) {
+        let shown = escape::visible(jobs.as_str().as_bytes());
+        format!("no container of job {shown} is on record here\n")
     } else if summaries.is_empty() {
         "no container is on record here\n".to_owned()
     } else {
@@ -63,8 +65,8 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
 }
 
 /// Whether a run counts under a job, or has run execs of it.
-fn is_of(summary: &Summary, job: &str) -> bool {
-    summary.job.iter().chain(&summary.other_jobs).any(|own| own.id == job)
+fn is_of(summary: &Summary, jobs: &Jobs) -> bool {
+    summary.job.iter().chain(&summary.other_jobs).any(|own| jobs.has(&own.id))
 }
 
 fn now() -> Time {

@@ -21,6 +21,7 @@ mod runtime;
 mod terminal;
 mod uninstall;
 mod watch;
+mod which_job;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};

@@ -44,10 +44,12 @@ Examples:
   buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
   buildwarden report web --baseline web.1
   buildwarden report 7f3a --fail-on critical > /dev/null
-  buildwarden report --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --fail-on critical --timeout 5m
+  buildwarden report --job acme/web/4711/82 --fail-on critical --timeout 5m
+  buildwarden report --job \"$CI_PROJECT_PATH/$CI_PIPELINE_ID/*\" --fail-on critical
+  buildwarden report --this-job --fail-on critical
 
-With --job and --fail-on, it waits until the containers of the job that run have ended; a job
-without any fails.
+With --job or --this-job, and --fail-on, it waits until the containers of the job that run have
+ended; a job without any fails.
 
 Exit codes:
    0  the report was shown; with --fail-on: no such finding, and everything was seen
@@ -58,7 +60,7 @@ Exit codes:
 pub(super) struct Args {
     /// A container's id or the beginning of one (its last run; ID.2 is its second), a report.json,
     /// or - for standard input
-    #[arg(value_name = "ID|FILE", required_unless_present = "job", conflicts_with = "job")]
+    #[arg(value_name = "ID|FILE", required_unless_present = "jobs", conflicts_with = "jobs")]
     what: Option<String>,
     #[command(flatten)]
     of_job: job::OfJob,
@@ -67,7 +69,7 @@ pub(super) struct Args {
     format: Vec<Format>,
     /// Mark in the text what this report of an earlier build does not have; `buildwarden diff`
     /// shows it in other formats
-    #[arg(long, value_name = "ID|FILE", conflicts_with = "job")]
+    #[arg(long, value_name = "ID|FILE", conflicts_with = "jobs")]
     baseline: Option<String>,
     /// Write to this file (- is standard output); the first is that of the first --format,
     /// and so on
@@ -93,7 +95,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let wanted = formats::pair(&args.format, &args.output, !args.subject.is_empty())?;
-    let Some(what) = &args.what else { return job::run(&args, &wanted, config) };
+    if let Some(jobs) = args.of_job.jobs()? {
+        return job::run(&args, jobs, &wanted, config);
+    }
+    // Clap asks for the one or the other.
+    let what = args.what.as_deref().unwrap_or_default();
     let report = read(what, config)?;
     let baseline = match &args.baseline {
         Some(_) if wanted.iter().any(|(format, _)| *format != Format::Text) => {

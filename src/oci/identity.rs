@@ -6,7 +6,7 @@ use super::{
     Bundle, ContainerId, annotation,
     build::{CGROUP_PARENT, build_of},
 };
-use crate::report::model::Job;
+use crate::{pattern, report::model::Job};
 use sha2::{Digest as _, Sha256};
 use std::{fmt::Write as _, path::Path};
 
@@ -42,7 +42,8 @@ const IMAGES: [&str; 4] = [
 /// Jobs that run side by side must not share an id, so where a matrix runs the same job
 /// several times at once, what tells its instances apart is among them: GitHub's runner
 /// has one job at a time, Woodpecker numbers workflows, the others number jobs. Gitea and
-/// Forgejo have nothing of the kind.
+/// Forgejo have nothing of the kind. They go from the general to the particular, so that
+/// a pattern can ask for all jobs of one pipeline.
 const SYSTEMS: [(&str, &[&str]); 14] = [
     (
         "GitHub Actions",
@@ -51,7 +52,7 @@ const SYSTEMS: [(&str, &[&str]); 14] = [
     // Gitea's and Forgejo's runners, and builds that are not told the runner's name.
     ("Actions", &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"]),
     ("Actions", &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_JOB"]),
-    ("GitLab CI", &["CI_PROJECT_PATH", "CI_JOB_ID"]),
+    ("GitLab CI", &["CI_PROJECT_PATH", "CI_PIPELINE_ID", "CI_JOB_ID"]),
     ("Buildkite", &["BUILDKITE_PIPELINE_SLUG", "BUILDKITE_JOB_ID"]),
     ("CircleCI", &["CIRCLE_JOB", "CIRCLE_WORKFLOW_JOB_ID"]),
     ("Jenkins", &["JOB_NAME", "BUILD_NUMBER"]),
@@ -107,9 +108,49 @@ pub fn job_from_environment<'a>(
     })
 }
 
+/// The CI systems, and the variables that name a job of each.
+pub fn job_variables() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    SYSTEMS.into_iter()
+}
+
+/// The jobs that somebody asks for: one by its id, or all whose ids fit a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jobs {
+    id: String,
+    pattern: Option<String>,
+}
+
+impl Jobs {
+    /// The job with exactly this id.
+    pub fn only(id: String) -> Jobs {
+        Jobs { id, pattern: None }
+    }
+
+    /// The job with this id, as it is kept or whole; with `*` in it, which stands for any
+    /// text, all whose ids are like it.
+    pub fn like(text: &str) -> Jobs {
+        Jobs { id: job_id(text), pattern: text.contains('*').then(|| text.to_owned()) }
+    }
+
+    /// Whether a job is one of them.
+    pub fn has(&self, id: &str) -> bool {
+        id == self.id || self.pattern.as_ref().is_some_and(|like| pattern::fits(like, id))
+    }
+
+    /// Whether they may be several.
+    pub fn are_many(&self) -> bool {
+        self.pattern.is_some()
+    }
+
+    /// The id or the pattern, as reports have it.
+    pub fn as_str(&self) -> &str {
+        self.pattern.as_ref().unwrap_or(&self.id)
+    }
+}
+
 /// A job's id as it is kept. A long one keeps its beginning, and a digest of the whole
 /// keeps it apart from others that begin so.
-pub fn job_id(text: &str) -> String {
+fn job_id(text: &str) -> String {
     if text.chars().count() <= MAX {
         return text.to_owned();
     }
@@ -171,8 +212,9 @@ mod tests {
         check(&attempt, Some("o/r/42/1/build"));
         check(&format!("{attempt} RUNNER_NAME=r1"), Some("o/r/42/1/build/r1"));
         check("GITHUB_REPOSITORY=o/r GITHUB_RUN_ID=42", None);
-        check("CI_PROJECT_PATH=g/p CI_JOB_ID=", None);
-        check("CI_PROJECT_PATH=g/p CI_JOB_ID=7 JOB_NAME=x BUILD_NUMBER=1", Some("g/p/7"));
+        check("CI_PROJECT_PATH=g/p CI_PIPELINE_ID=3 CI_JOB_ID=", None);
+        let gitlab = "CI_PROJECT_PATH=g/p CI_PIPELINE_ID=3 CI_JOB_ID=7";
+        check(&format!("{gitlab} JOB_NAME=x BUILD_NUMBER=1"), Some("g/p/3/7"));
         check("JOB_NAME=a/b BUILD_NUMBER=8", Some("a/b/8"));
         let woodpecker = "CI_REPO=o/r CI_PIPELINE_NUMBER=3 CI_WORKFLOW_NAME=test";
         check(&format!("{woodpecker} CI_WORKFLOW_NUMBER=2"), Some("o/r/3/test/2"));
@@ -200,7 +242,26 @@ mod tests {
         assert_eq!(one.chars().count(), MAX);
         assert_ne!(one, two);
         // Who asks for it may write it whole or as it is shown.
-        assert_eq!(job_id(&format!("{long}/1")), one);
-        assert_eq!(job_id(&one), one);
+        for text in [&format!("{long}/1"), &one] {
+            assert!(Jobs::like(text).has(&one) && !Jobs::like(text).has(&two), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_star_asks_for_several_jobs() {
+        let check = |asked: &str, want: &[&str]| {
+            let all = ["g/p/3/7", "g/p/3/8", "g/p/31/9", "g/p/*/7"];
+            let jobs = Jobs::like(asked);
+            let found: Vec<_> = all.into_iter().filter(|id| jobs.has(id)).collect();
+            assert_eq!(found, want, "{asked}");
+        };
+        check("g/p/3/7", &["g/p/3/7"]);
+        check("g/p/3/*", &["g/p/3/7", "g/p/3/8"]);
+        check("g/p/3", &[]);
+        check("g/p/*/7", &["g/p/3/7", "g/p/*/7"]);
+        assert!(!Jobs::only("g/p/*/7".to_owned()).has("g/p/3/7"));
+        // One that is too long to be kept whole is found as it was written.
+        let long = format!("*{}", "x".repeat(1000));
+        assert!(Jobs::like(&long).has(&job_id(&long)));
     }
 }

@@ -17,7 +17,7 @@ pub use classic::{ClassicStep, classic_step};
 pub use error::OciError;
 pub use hooks::{Configuration, Hooks};
 pub use id::{ContainerId, could_be_a_run, split_run};
-pub use identity::{Identity, is_last_resort, job_from_environment, job_id};
+pub use identity::{Identity, Jobs, is_last_resort, job_from_environment, job_variables};
 pub use state::State;
 pub use storage::{Stored, stored};
 

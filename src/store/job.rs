@@ -1,10 +1,10 @@
-//! The runs of one CI job.
+//! The runs of one CI job, or of all jobs that fit a pattern.
 
 use super::{Run, State, Store, StoreError, Summary};
 use crate::{
     annotation::{Entry, Line, Tail},
     collect::file::{ANNOTATIONS, REPORT},
-    oci,
+    oci::Jobs,
     report::{
         self, json,
         model::{JobContainer, JobState, Report},
@@ -23,7 +23,7 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub struct JobRuns<'a> {
     store: &'a Store,
-    job: String,
+    jobs: Jobs,
     /// By the directory's name, with what shows that it still is the same directory.
     ended: HashMap<String, (Stamp, Summary)>,
 }
@@ -57,14 +57,14 @@ pub struct Snapshot {
 }
 
 impl<'a> JobRuns<'a> {
-    /// The runs of the job with exactly this id.
-    pub fn new(store: &'a Store, job: &str) -> JobRuns<'a> {
-        JobRuns { store, job: oci::job_id(job), ended: HashMap::new() }
+    /// The runs of these jobs.
+    pub fn new(store: &'a Store, jobs: Jobs) -> JobRuns<'a> {
+        JobRuns { store, jobs, ended: HashMap::new() }
     }
 
-    /// The job's id as reports have it.
-    pub fn id(&self) -> &str {
-        &self.job
+    /// The jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     /// What there is now.
@@ -75,7 +75,7 @@ impl<'a> JobRuns<'a> {
         let mut now = Snapshot::default();
         for run in self.store.runs()? {
             match self.summary(&run) {
-                Ok(summary) => now.add(&self.job, run, summary),
+                Ok(summary) => now.add(&self.jobs, run, summary),
                 // Removed meanwhile: by whoever clears away old ones.
                 Err(_) if !run.path().exists() => {}
                 Err(error) => now.unreadable.push(error),
@@ -103,12 +103,12 @@ impl<'a> JobRuns<'a> {
 }
 
 impl Snapshot {
-    fn add(&mut self, job: &str, run: Run, summary: Summary) {
-        if summary.job.as_ref().is_some_and(|own| own.id == job) {
+    fn add(&mut self, jobs: &Jobs, run: Run, summary: Summary) {
+        if summary.job.as_ref().is_some_and(|own| jobs.has(&own.id)) {
             self.own.push((run, summary));
             return;
         }
-        if summary.other_jobs.iter().any(|other| other.id == job) {
+        if summary.other_jobs.iter().any(|other| jobs.has(&other.id)) {
             self.shared.push(summary.clone());
         }
         match (&summary.job, summary.state, summary.started) {

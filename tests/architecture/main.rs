@@ -6,18 +6,19 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("escape", &[]),
     ("event", &[]),
+    ("pattern", &[]),
     ("wire", &["event"]),
     ("redact", &["event"]),
-    ("detect", &["escape", "event"]),
+    ("detect", &["escape", "event", "pattern"]),
     ("report", &["escape", "event"]),
     ("execlog", &["event", "report"]),
     ("annotation", &["report"]),
     ("host", &[]),
     ("cgroup", &["host"]),
-    ("oci", &["report"]),
+    ("oci", &["pattern", "report"]),
     ("config", &["detect", "escape", "report"]),
     ("runtime", &["config", "escape", "host", "oci"]),
     ("install", &["host"]),
@@ -67,7 +68,8 @@ const ROOMS: [(&str, &[&str]); 20] = [
 ];
 
 /// The rooms of values in, values out.
-const PURE: [&str; 7] = ["escape", "event", "wire", "redact", "detect", "report", "execlog"];
+const PURE: [&str; 8] =
+    ["escape", "event", "pattern", "wire", "redact", "detect", "report", "execlog"];
 
 /// What those may not name: files, network, environment, processes, clocks.
 const IMPURE: [&str; 16] = [

@@ -5,7 +5,10 @@ use buildwarden::report::model::{Build, JobReport, Step};
 use unicode_width::UnicodeWidthStr as _;
 
 fn job(id: &str) -> Option<Job> {
-    Some(Job { id: id.into(), source: "GitLab CI (CI_PROJECT_PATH, CI_JOB_ID)".into() })
+    Some(Job {
+        id: id.into(),
+        source: "GitLab CI (CI_PROJECT_PATH, CI_PIPELINE_ID, CI_JOB_ID)".into(),
+    })
 }
 
 /// A report as that of a container of this job.
@@ -92,6 +95,8 @@ fn a_job_has_one_verdict_over_all_its_containers() {
     assert!(listed.contains("other") && !listed.contains("service"), "{listed}");
     let listed = text(&host.output(&["list", "--job", "acme/web"]).stdout);
     assert_eq!(listed, "no container of job acme/web is on record here\n");
+    let listed = text(&host.output(&["list", "--job", "acme/*"]).stdout);
+    assert!(listed.contains("other") && listed.contains("service"), "{listed}");
     drop(runs);
 }
 
@@ -210,6 +215,47 @@ fn a_gate_never_passes_what_it_does_not_know() {
     assert_eq!(code, 2, "{said}");
     let (code, said) = Host::new().gate(&["--timeout", "soon"]);
     assert!(code == 2 && said.contains("expected a duration such as 90s"), "{said}");
+}
+
+#[test]
+fn a_pattern_asks_for_many_jobs_and_an_environment_for_its_own() {
+    let host = Host::new();
+    for (id, fixture, of) in [
+        ("a", "clean", "acme/web/3/7"),
+        ("b", "one-finding", "acme/web/3/8"),
+        ("c", "incomplete", "acme/web/4/9"),
+    ] {
+        host.ended(id, fixture, of);
+    }
+    let cases: [(&[&str], &str, i32, &str); 8] = [
+        (&["--job", "acme/web/3/*"], "", 10, "job acme/web/3/8"),
+        (&["--job", "acme/web/3/7"], "", 0, "acme/web/3/7"),
+        (&["--job", "acme/*/9"], "", 11, "INCOMPLETE"),
+        (&["--job", "acme/web/5/*"], "", 11, "no container of a job whose id fits this pattern"),
+        (&["--this-job"], "7", 0, "acme/web/3/7"),
+        (&["--this-job"], "8", 10, "acme/web/3/8"),
+        (&["--this-job"], "", 1, "; CI_PROJECT_PATH, CI_PIPELINE_ID, CI_JOB_ID (GitLab CI); "),
+        (&["--this-job", "--job", "j"], "7", 2, "cannot be used with"),
+    ];
+    for (args, number, code, want) in cases {
+        let mut command = host.command(&[&["report"], args, &GATE].concat());
+        // This test may run in a job of its own.
+        let kept = ["PATH", "BUILDWARDEN_CONFIG"];
+        for (name, _) in std::env::vars_os() {
+            if kept.iter().all(|kept| name != *kept) {
+                command.env_remove(name);
+            }
+        }
+        command.envs([("CI_PROJECT_PATH", "acme/web"), ("CI_PIPELINE_ID", "3")]);
+        let output = command.env("CI_JOB_ID", number).output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?} {number}: {said}");
+        assert!(said.contains(want), "{args:?} {number}: {said}");
+    }
+    let watched = host.output(&["watch", "--job", "acme/web/3/*", "--until-idle"]);
+    let watched = text(&watched.stdout);
+    let ends: Vec<_> = watched.lines().filter_map(|l| l.split_whitespace().last()).collect();
+    assert_eq!(ends, ["clean", "findings"], "{watched}");
 }
 
 #[test]

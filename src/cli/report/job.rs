@@ -1,12 +1,13 @@
 //! `buildwarden report --job`: one verdict over all containers of a job, and the gate
 //! that waits for them.
 
-use super::super::{Exit, list, terminal};
+use super::super::{Exit, list, terminal, which_job::WhichJob};
 use crate::{
     annotation::Changes,
     collect::file::EXECS,
     config::Settings,
     escape,
+    oci::Jobs,
     report::{
         format::Format,
         html, json,
@@ -37,23 +38,21 @@ const NAMED: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct OfJob {
-    /// The job with exactly this id, as `buildwarden list` shows it: one verdict over all its
-    /// containers and build steps
-    #[arg(long, value_name = "JOB")]
-    job: Option<String>,
+    #[command(flatten)]
+    which: WhichJob,
     /// Wait until the job has at least this many containers; implies waiting
-    #[arg(long, value_name = "N", requires = "job")]
+    #[arg(long, value_name = "N", requires = "jobs")]
     expect: Option<usize>,
     /// How long to wait for containers that run, as in 90s, 5m, 1h 30m; implies waiting
     /// [default: 10m with --fail-on]
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "job")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "jobs")]
     timeout: Option<Duration>,
     /// Do not wait for this container of the job, such as the one that the gate runs in; its
     /// findings so far count
-    #[arg(long, value_name = "ID", requires = "job")]
+    #[arg(long, value_name = "ID", requires = "jobs")]
     exclude: Vec<String>,
     /// Wait for no container that runs; the findings so far count
-    #[arg(long, requires = "job")]
+    #[arg(long, requires = "jobs")]
     running_ok: bool,
 }
 
@@ -66,8 +65,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a duration such as 90s, 5m or 1h 30m".to_owned())
 }
 
+impl OfJob {
+    /// The jobs that are asked for, if any are.
+    pub(super) fn jobs(&self) -> anyhow::Result<Option<Jobs>> {
+        self.which.read()
+    }
+}
+
 pub(super) fn run(
     args: &super::Args,
+    jobs: Jobs,
     wanted: &[(Format, Option<&Path>)],
     config: Option<&Path>,
 ) -> anyhow::Result<Exit> {
@@ -81,7 +88,7 @@ pub(super) fn run(
     let of = &args.of_job;
     let store = Store::of(&Settings::load(config)?);
     let set_aside = SetAside::read(of, &store)?;
-    let mut runs = JobRuns::new(&store, of.job.as_deref().unwrap_or_default());
+    let mut runs = JobRuns::new(&store, jobs);
     let expected = of.expect.unwrap_or(1);
     let waits = args.fail_on.is_some() || of.timeout.is_some() || of.expect.is_some();
     let now = if waits {
@@ -92,9 +99,9 @@ pub(super) fn run(
         runs.look()?
     };
     if now.own.is_empty() && now.shared.is_empty() && args.fail_on.is_none() {
-        bail!("{}: {}", Shown(runs.id()), nothing(runs.id(), &now));
+        bail!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now));
     }
-    let report = report(runs.id(), &now, expected, &set_aside)?;
+    let report = report(runs.jobs(), &now, expected, &set_aside)?;
     for (format, to) in wanted {
         let text = match format {
             Format::Json => json::pretty(&report).context("report as JSON")?,
@@ -136,7 +143,7 @@ struct Until<'a> {
 fn wait(store: &Store, runs: &mut JobRuns<'_>, until: &Until<'_>) -> anyhow::Result<Snapshot> {
     let changes = Changes::new().context("watching for containers")?;
     let mut watched = HashSet::new();
-    let mut progress = Progress::new(runs.id());
+    let mut progress = Progress::new(runs.jobs().as_str());
     loop {
         for directory in store.directories() {
             watch(&changes, directory)?;
@@ -248,18 +255,20 @@ impl std::fmt::Display for Shown<'_> {
 }
 
 /// Says that there is no container of the job, and which jobs may be meant.
-fn nothing(job: &str, now: &Snapshot) -> String {
-    let near: Vec<String> = now.near(job).into_iter().map(|id| Shown(id).to_string()).collect();
+fn nothing(jobs: &Jobs, now: &Snapshot) -> String {
+    let near: Vec<String> =
+        now.near(jobs.as_str()).into_iter().map(|id| Shown(id).to_string()).collect();
     let hint = match near.as_slice() {
         [] => "`buildwarden list` shows the jobs that there are".to_owned(),
         near => format!("there are jobs with similar ids: {}", near.join(", ")),
     };
-    format!("no container of a job with exactly this id is on record; {hint}")
+    let which = if jobs.are_many() { "whose id fits this pattern" } else { "with exactly this id" };
+    format!("no container of a job {which} is on record; {hint}")
 }
 
 /// Sums up what there is.
 fn report(
-    job: &str,
+    jobs: &Jobs,
     now: &Snapshot,
     expected: usize,
     set_aside: &SetAside,
@@ -274,7 +283,7 @@ fn report(
         }
     }
     if now.own.is_empty() {
-        reasons.push(nothing(job, now));
+        reasons.push(nothing(jobs, now));
     } else if now.own.len() < expected {
         reasons.push(format!("{} of {expected} expected containers are on record", now.own.len()));
     }
@@ -291,7 +300,7 @@ fn report(
     }
     let unreadable: BTreeSet<String> = now.unreadable.iter().map(ToString::to_string).collect();
     reasons.extend(unreadable.into_iter().map(|error| format!("{error}; it may be of this job")));
-    Ok(JobReport::new(job, containers, reasons))
+    Ok(JobReport::new(jobs.as_str(), containers, reasons))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     annotation::{Change, Changes, Entry, FindingCounts, Line, Tail, Watch},
     collect::file::ANNOTATIONS,
-    oci,
+    oci::{self, Jobs},
     report::{
         json,
         model::{Container, Job},
@@ -35,7 +35,7 @@ pub(super) fn watch(store: &Store, args: &Args) -> anyhow::Result<Exit> {
     let width = terminal::width_if_terminal().unwrap_or(WIDTH);
     let mut watcher = Watcher {
         store,
-        job: args.job.as_deref().map(oci::job_id),
+        jobs: args.which.read()?,
         json: args.json,
         layout: Layout { width, colour },
         changes: Changes::new().context("watching directories")?,
@@ -61,8 +61,8 @@ pub(super) fn watch(store: &Store, args: &Args) -> anyhow::Result<Exit> {
 /// Whom there is to watch, and what came of it so far.
 struct Watcher<'a> {
     store: &'a Store,
-    /// The job whose containers are shown; else all are.
-    job: Option<String>,
+    /// The jobs whose containers are shown, those that have ended already too; else all that live are.
+    jobs: Option<Jobs>,
     json: bool,
     layout: Layout,
     changes: Changes,
@@ -142,7 +142,7 @@ impl Watcher<'_> {
         for run in self.store.runs()? {
             // Of the runs of an id that lives, the last is the one that does.
             let goes_on = || self.goes_on(run.name()) && !has_ended(self.store, &run);
-            if first && self.job.is_some() || goes_on() {
+            if first && self.jobs.is_some() || goes_on() {
                 self.add(&run, first)?;
             }
         }
@@ -309,9 +309,9 @@ impl Watcher<'_> {
 
     /// Whether a run is one of those that are to be shown.
     fn is_own(&self, watched: &Watched) -> bool {
-        self.job.as_ref().is_none_or(|job| {
-            watched.job.as_ref().is_some_and(|own| own.id == *job)
-                || watched.other_jobs.contains(job)
+        self.jobs.as_ref().is_none_or(|jobs| {
+            watched.job.as_ref().is_some_and(|own| jobs.has(&own.id))
+                || watched.other_jobs.iter().any(|other| jobs.has(other))
         })
     }
 

@@ -4,7 +4,7 @@ mod many;
 mod one;
 mod status;
 
-use super::{Exit, terminal::Colour};
+use super::{Exit, terminal::Colour, which_job::WhichJob};
 use crate::{config::Settings, store::Store};
 use std::path::Path;
 
@@ -19,20 +19,19 @@ Examples:
   buildwarden watch
   buildwarden watch 7f3a
   buildwarden watch web --all
-  buildwarden watch --job \"$CI_PROJECT_PATH/$CI_JOB_ID\" --until-idle
+  buildwarden watch --job \"$CI_PROJECT_PATH/$CI_PIPELINE_ID/*\" --until-idle
   buildwarden watch --json | jq -r 'select(.key | contains(\".finding.\")) | .value.tool.name'
 
 With --json, each line of the annotation logs comes as it is; with --all too, the lines of the event
 file come among them.")]
 pub(super) struct Args {
     /// A container's id or the beginning of one (its last run; ID.2 is its second)
-    #[arg(conflicts_with_all = ["job", "host", "until_idle"])]
+    #[arg(conflicts_with_all = ["jobs", "host", "until_idle"])]
     id: Option<String>,
-    /// Watch the containers of this CI job, those that have ended already too
-    #[arg(long)]
-    job: Option<String>,
+    #[command(flatten)]
+    which: WhichJob,
     /// Watch every container that lives; what is done without ID and --job
-    #[arg(long, conflicts_with = "job")]
+    #[arg(long, conflicts_with = "jobs")]
     host: bool,
     /// End when no container that is watched lives any more
     #[arg(long)]

@@ -15,7 +15,7 @@ pub struct JobReport {
     pub schema_version: u32,
     /// The program that wrote the report.
     pub tool: Producer,
-    /// The job's id.
+    /// The job's id; the pattern, where all jobs that fit one were asked for.
     pub job: String,
     /// The answer in one word: `findings` when any container has one, else `incomplete`
     /// when anything could have been missed, else `clean`.

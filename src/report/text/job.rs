@@ -82,7 +82,7 @@ fn containers(page: &mut Page, report: &JobReport) {
     }
     summary::rule(page);
     for container in shown {
-        one(page, container);
+        one(page, container, &report.job);
     }
     if let beyond @ 1.. = beyond.len() as u64 {
         let more = format!("and {} more that are clean", words::number(beyond));
@@ -90,7 +90,8 @@ fn containers(page: &mut Page, report: &JobReport) {
     }
 }
 
-fn one(page: &mut Page, container: &JobContainer) {
+/// `asked` is the report's job, which may be a pattern for many.
+fn one(page: &mut Page, container: &JobContainer, asked: &str) {
     let (ink, word) = match (has_findings(container), container.verdict, container.state) {
         (true, ..) => (Ink::Critical, "findings"),
         (_, Some(Verdict::Clean), _) => (Ink::Good, "clean"),
@@ -107,6 +108,9 @@ fn one(page: &mut Page, container: &JobContainer) {
     let lead = [piece(ink, format!("{word:<WORD$}")), piece(Ink::Plain, format!("{execs:<room$}"))];
     page.paragraph(0, &lead, &[piece(Ink::Strong, summary::container(&container.container))]);
     let indent = WORD + room;
+    if let Some(job) = container.job.as_ref().filter(|job| job.id != asked) {
+        page.paragraph(indent, &[], &[piece(Ink::Plain, format!("job {}", words::name(&job.id)))]);
+    }
     if let Some(step) = &container.container.step {
         let room = page.width().saturating_sub(indent);
         let command = command::one_line(step.command.iter().map(|argument| &**argument), room);
