@@ -38,14 +38,15 @@ e2e:
 	@E2E_PAIRS=$(E2E_PAIRS) integration/root-tests --release --ignored --nocapture root_e2e
 
 # What Buildwarden costs, beside its references: docs/performance.md says how to read it. A
-# quarter of an hour; the quick one two minutes. Both measure a release build.
+# quarter of an hour; the quick one two minutes; BENCH=storms or another part alone. Both
+# measure a release build.
 bench:
 	@integration/setup
-	@integration/root-tests --release --ignored --nocapture root_bench_whole
+	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_whole
 
 bench-quick:
 	@integration/setup
-	@integration/root-tests --release --ignored --nocapture root_bench_quick
+	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_quick
 
 # What judging one exec costs; needs no root.
 bench-detect:

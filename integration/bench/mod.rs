@@ -87,7 +87,10 @@ fn bench(plan: &Plan) {
     let before = machine::load();
     let mut rows = vec![machine::binary()];
     let mut failed = Vec::new();
-    for (name, measure) in MEASURES {
+    // One of them alone, where it says so.
+    let only = std::env::var("BENCH").ok();
+    let chosen = |name: &str| only.as_deref().is_none_or(|only| name.contains(only));
+    for (name, measure) in MEASURES.into_iter().filter(|(name, _)| chosen(name)) {
         eprintln!("{name}");
         let measured = catch_unwind(|| {
             let mut rows = Vec::new();
