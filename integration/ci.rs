@@ -190,11 +190,15 @@ fn root_recipe_for_github() {
             let stdout = done.stdout();
             let token = stdout.lines().next().unwrap().strip_prefix("::stop-commands::").unwrap();
             assert_eq!(token.len(), 32, "{done}");
-            assert_eq!(stdout.lines().last(), Some(format!("::{token}::").as_str()), "{done}");
+            let (log, annotations) = stdout.split_once(&format!("\n::{token}::\n")).unwrap();
+            let verdict = if code == 10 { "FINDINGS" } else { "CLEAN" };
+            assert!(log.lines().nth(1).unwrap().starts_with(verdict), "{done}");
+            let kind = if code == 10 { "error" } else { "notice" };
+            assert!(annotations.starts_with(&format!("::{kind} title=Buildwarden")), "{done}");
+            assert!(annotations.lines().all(|line| line.starts_with("::")), "{done}");
             let summary = fs::read_to_string(&summary).unwrap();
-            assert!(summary.starts_with("<pre>\n") && summary.ends_with("</pre>\n"), "{summary}");
-            assert_eq!(summary.matches('<').count(), 2, "{summary}");
-            assert_eq!(summary.contains("8.8.8.8/&lt;/pre>&lt;b>&amp;"), code == 10, "{summary}");
+            assert!(summary.starts_with("## Buildwarden: "), "{summary}");
+            assert_eq!(summary.contains("8.8.8.8/</pre><b>&"), code == 10, "{summary}");
         }
         // A job without a container.
         let of = variables("other");
@@ -236,6 +240,10 @@ fn root_recipe_for_gitlab() {
         let artifacts = lines(&gate["artifacts"]["paths"]);
         assert_eq!(artifacts, "buildwarden.html\nbuildwarden.json\n");
         kept(&checkout, 4, code);
+        let quality = gate["artifacts"]["reports"]["codequality"].as_str().unwrap();
+        let quality = fs::read(checkout.join(quality)).unwrap();
+        let quality: serde_json::Value = serde_json::from_slice(&quality).unwrap();
+        assert_eq!(quality.as_array().unwrap().is_empty(), code == 0, "{quality}");
     }
     // A build that the variables are no part of, but for its cgroup's name.
     let page = fs::read_to_string(recipe("README.md")).unwrap();

@@ -28,4 +28,5 @@ mod scope;
 mod shim;
 mod side_by_side;
 mod tool;
+mod verify;
 mod watch;

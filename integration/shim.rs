@@ -45,7 +45,7 @@ fn root_the_shim_wraps_runc() {
 #[track_caller]
 fn wraps(dir: &Dir, runtime: &str, command: impl Fn(&Path) -> Command) {
     // `youki run` can miss the end of a container that ends at once, with us or without.
-    let script = format!("sleep 1; {FINDING}");
+    let script = format!("sleep 3; {FINDING}");
     let container = Container::new(dir, "wrapped").script(&script).hooks(&[]);
     let through = |program: &Path| {
         container.write_config();

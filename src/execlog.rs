@@ -3,12 +3,13 @@
 //!
 //! Lines are written in batches, each ended by a line that says how far the ring was
 //! drained: what stands behind the last of those was torn by a crash, and its records
-//! are still in the ring.
+//! are still in the ring. That line has the batch's value of the [`Chain`].
 //!
 //! The first line is a header. What a line leaves out has its default: 0 for
 //! numbers, empty for lists, the path for the name.
 
 use crate::{
+    chain::Chain,
     event::{Exec, Exit, Flags, Gap, ProcessId},
     report::{Bytes, model::Importance},
 };
@@ -275,10 +276,11 @@ pub fn push_gap(out: &mut Vec<u8>, gap: &Gap) {
     out.extend(b"}}\n");
 }
 
-/// Appends the line that ends what was written at once: how far the ring is drained.
-pub fn push_drained(out: &mut Vec<u8>, position: u64) {
+/// Appends the line that ends what is written at once: how far the ring is drained.
+/// `chain` is that of the file, all of `out` what is added to it.
+pub fn push_drained(out: &mut Vec<u8>, position: u64, chain: &mut Chain) {
     push_number(out, "{\"drained\":", position);
-    out.extend(b"}\n");
+    chain.seal(out);
 }
 
 fn push_number(out: &mut Vec<u8>, before: &str, number: u64) {
@@ -380,7 +382,7 @@ mod tests {
         push_exec(&mut out, &exec, exec.argv.iter(), beside);
         push_exit(&mut out, &exit);
         push_gap(&mut out, &Gap { execs: 1, exits: 2 });
-        push_drained(&mut out, 4096);
+        push_drained(&mut out, 4096, &mut Chain::default());
         let lines: Vec<Line> = out
             .split_inclusive(|byte| *byte == b'\n')
             .map(|line| Line::parse(line).unwrap())

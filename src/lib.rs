@@ -6,6 +6,7 @@ pub mod annotation;
 #[cfg(test)]
 mod btf_layout;
 pub mod cgroup;
+pub mod chain;
 pub mod cli;
 pub mod collect;
 pub mod config;
@@ -25,4 +26,5 @@ pub mod runtime;
 pub mod store;
 #[allow(unsafe_code)]
 pub mod trace;
+pub mod verify;
 pub mod wire;

@@ -1,31 +1,31 @@
 //! Every format of the report: compared with snapshots, validated against published
 //! schemas, and read back where a build tried to be read as something else.
 
+mod pages;
 mod snapshot;
 
 use buildwarden::{
     escape,
     report::{
-        format::{Context, Format, render},
-        json,
-        model::{Process, Report},
+        Time,
+        format::{Context, Format, JobContext, render, render_job},
+        model::{JobContainer, JobReport, JobState, Process, Report, Verdict},
         place::Place,
         text::Layout,
     },
 };
 use jsonschema::Validator;
+use pages::{FIXTURES, clean_job, fixture, hostile_job, job};
 use quick_xml::{Reader, events::Event};
 use serde_json::Value;
 use std::{
+    collections::HashSet,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
-
-const FIXTURES: [&str; 6] =
-    ["clean", "one-finding", "many", "incomplete", "findings-incomplete", "hostile"];
 
 /// Those whose snapshots are not in tests/report.rs.
 const FORMATS: [Format; 7] = [
@@ -42,12 +42,6 @@ fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-fn fixture(name: &str) -> Report {
-    let path = tests().join(format!("fixtures/{name}.json"));
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    json::parse(&bytes).unwrap_or_else(|error| panic!("{path:?}: {error}"))
-}
-
 fn context() -> Context<'static> {
     let subject = format!("app.tar=sha256:{}", "0123456789abcdef".repeat(4));
     Context { subjects: vec![subject.parse().unwrap()], ..Context::default() }
@@ -55,6 +49,85 @@ fn context() -> Context<'static> {
 
 fn rendered(report: &Report, format: Format) -> String {
     render(report, format, &context()).unwrap()
+}
+
+fn job_context() -> JobContext {
+    let now = Time::from_unix_ns(1_795_440_000_000_000_000);
+    JobContext { layout: context().layout, places: Vec::new(), now }
+}
+
+/// What there is in all formats: a report, or that of a job.
+enum Subject {
+    One(Box<Report>),
+    Job(JobReport),
+}
+
+impl Subject {
+    fn render(&self, format: Format) -> String {
+        match self {
+            Subject::One(report) => rendered(report, format),
+            Subject::Job(job) => render_job(job, format, &job_context()).unwrap(),
+        }
+    }
+
+    /// How many findings a list has.
+    fn listed(&self) -> usize {
+        match self {
+            Subject::One(report) => report.findings.len(),
+            Subject::Job(job) => {
+                job.containers.iter().map(|c| c.findings.len()).sum::<usize>().min(5000)
+            }
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Subject::One(report) => report.verdict,
+            Subject::Job(job) => job.verdict,
+        }
+    }
+}
+
+/// Text of a build that tries each format.
+const EVIL: &str = "x\n::error::y\r\u{1b}[31m ```|\\|`| ~~~ <img src=x> ]]> &lt; @user [a](http://x.example) \
+    {0} %0A ##[error]z \u{202e}\u{200b} ' \" -- # www.x.example";
+
+/// A job whose containers, findings and gaps are more than any format shows.
+fn large_job() -> JobReport {
+    let mut containers: Vec<JobContainer> = Vec::new();
+    let (findings, others) = (large().findings, job().containers);
+    for n in 0..100 {
+        containers.extend(others.iter().cloned().map(|mut container| {
+            container.directory = format!("{}-{n}", container.directory);
+            container.container.id = container.directory.clone();
+            if n % 50 == 0 && container.state == JobState::Finished {
+                container.findings = findings.clone();
+            }
+            container
+        }));
+    }
+    let reasons = (0..400).map(|n| format!("{EVIL}: {n}")).collect();
+    JobReport::new(EVIL, containers, reasons)
+}
+
+/// Every job of the pages, and what is harder.
+fn jobs() -> Vec<(&'static str, JobReport)> {
+    let mut omitted = clean_job().containers;
+    omitted[0].findings_omitted = 7;
+    vec![
+        ("job", job()),
+        ("job-clean", clean_job()),
+        ("job-hostile", hostile_job(EVIL)),
+        ("job-empty", JobReport::new("acme/web/4713", Vec::new(), Vec::new())),
+        ("job-omitted", JobReport::new("acme/web/4714", omitted, Vec::new())),
+        ("job-large", large_job()),
+    ]
+}
+
+/// Every report and every job.
+fn subjects() -> Vec<(&'static str, Subject)> {
+    let reports = reports().into_iter().map(|(name, report)| (name, Subject::One(report.into())));
+    reports.chain(jobs().into_iter().map(|(name, job)| (name, Subject::Job(job)))).collect()
 }
 
 /// A run of 100,000 execs with a thousand findings, as large as a report may become.
@@ -106,6 +179,13 @@ fn formats_are_as_in_the_snapshots() {
             snapshot::check(&format!("report/{name}.{suffix}"), &rendered(&report, format));
         }
     }
+    for (name, job) in jobs().into_iter().take(4) {
+        for format in FORMATS.into_iter().filter(|format| *format != Format::InToto) {
+            let suffix = format.file_name().unwrap().strip_prefix("report.").unwrap();
+            let text = render_job(&job, format, &job_context()).unwrap();
+            snapshot::check(&format!("report/{name}.{suffix}"), &text);
+        }
+    }
 }
 
 fn validator(name: &str) -> Validator {
@@ -136,18 +216,30 @@ fn reports() -> Vec<(&'static str, Report)> {
 #[test]
 fn sarif_is_valid() {
     let validator = validator("sarif-2.1.0.json");
-    for (name, report) in reports() {
-        let sarif: Value = serde_json::from_str(&rendered(&report, Format::Sarif)).unwrap();
+    for (name, subject) in subjects() {
+        let sarif: Value = serde_json::from_str(&subject.render(Format::Sarif)).unwrap();
         check_valid(&validator, name, &sarif);
+        assert_eq!(sarif["runs"].as_array().unwrap().len(), 1, "{name}");
         let run = &sarif["runs"][0];
         let results = run["results"].as_array().unwrap();
         let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-        assert_eq!(results.len(), report.findings.len().max(usize::from(name == "incomplete")));
+        let incomplete = usize::from(subject.verdict() == Verdict::Incomplete);
+        assert_eq!(results.len(), subject.listed() + incomplete, "{name}");
         for result in results {
             let rule = &rules[result["ruleIndex"].as_u64().unwrap() as usize];
             assert_eq!(rule["id"], result["ruleId"], "{name}");
             assert_eq!(result["locations"].as_array().unwrap().len(), 1);
+            if matches!(subject, Subject::Job(_)) && result["ruleId"] != "incomplete" {
+                let container = &result["locations"][0]["logicalLocations"][0];
+                assert!(container["name"].is_string(), "{name}");
+            }
         }
+        let invocation = &run["invocations"][0];
+        let notes = invocation["toolExecutionNotifications"].as_array().unwrap();
+        let said = notes
+            .iter()
+            .any(|note| !note["message"]["text"].as_str().unwrap().ends_with("not listed here"));
+        assert_eq!(invocation["executionSuccessful"], !said, "{name}");
     }
 }
 
@@ -171,23 +263,39 @@ fn in_toto_is_valid() {
 #[test]
 fn ocsf_is_valid() {
     let validator = validator("ocsf-1.8.0-detection_finding.json");
-    for (name, report) in reports() {
-        let lines = rendered(&report, Format::Ocsf);
-        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let mut count = 0;
-        for event in events {
-            check_valid(&validator, name, &event);
+    for (name, subject) in subjects() {
+        let lines = subject.render(Format::Ocsf);
+        let (mut findings, mut incomplete, mut uids) = (0, 0, HashSet::new());
+        for (n, line) in lines.lines().enumerate() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            // Of thousands a few: a debug build validates slowly.
+            if n % 50 == 0 || n < 50 {
+                check_valid(&validator, name, &event);
+            }
             assert_eq!(event["type_uid"], 200_401);
-            count += 1;
+            match event["evidences"].is_array() {
+                true => findings += 1,
+                false => incomplete += 1,
+            }
+            let uid = event["finding_info"]["uid"].as_str().unwrap().to_owned();
+            assert!(uids.insert(uid), "{name}: {line}");
         }
-        assert_eq!(count, report.findings.len().max(usize::from(name == "incomplete")), "{name}");
+        assert_eq!(findings, subject.listed(), "{name}");
+        let lacking = match &subject {
+            Subject::One(report) => usize::from(report.verdict == Verdict::Incomplete),
+            Subject::Job(job) => {
+                let lacks = |c: &&JobContainer| c.findings.is_empty() && !c.is_complete();
+                job.containers.iter().filter(lacks).count() + usize::from(!job.reasons.is_empty())
+            }
+        };
+        assert_eq!(incomplete, lacking, "{name}");
     }
 }
 
 /// `xmllint` comes with libxml2-utils, which `integration/setup` installs.
 #[test]
 fn junit_is_valid() {
-    for (name, report) in reports() {
+    for (name, subject) in subjects() {
         let mut child = Command::new("xmllint")
             .args(["--noout", "--nonet", "--schema"])
             .arg(tests().join("schemas/junit-10.xsd"))
@@ -196,7 +304,7 @@ fn junit_is_valid() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("xmllint runs: `integration/setup` installs libxml2-utils");
-        let xml = rendered(&report, Format::Junit);
+        let xml = subject.render(Format::Junit);
         child.stdin.take().unwrap().write_all(xml.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
@@ -238,12 +346,76 @@ fn a_finding_points_at_its_line() {
 
 #[test]
 fn nothing_is_hidden_in_any_format() {
-    let report = fixture("hostile");
-    for format in Format::ALL {
-        let text = rendered(&report, format);
-        let hidden = text.chars().find(|c| *c != '\n' && escape::is_hidden(*c));
-        assert_eq!(hidden, None, "{}", format.name());
-        assert!(text.len() < 400_000, "{}: {} bytes", format.name(), text.len());
+    let evil = hostile_job(EVIL);
+    for (name, subject) in
+        [("hostile", Subject::One(fixture("hostile").into())), ("job", Subject::Job(evil))]
+    {
+        for format in Format::ALL {
+            if (name, format) == ("job", Format::InToto) {
+                continue;
+            }
+            let text = subject.render(format);
+            let hidden = text.chars().find(|c| *c != '\n' && escape::is_hidden(*c));
+            assert_eq!(hidden, None, "{name} {}", format.name());
+            assert!(text.len() < 400_000, "{name} {}: {} bytes", format.name(), text.len());
+        }
+    }
+}
+
+#[test]
+fn a_statement_is_about_one_container() {
+    let error = render_job(&clean_job(), Format::InToto, &job_context()).unwrap_err();
+    assert!(error.to_string().contains("`buildwarden report ID`"), "{error}");
+}
+
+#[test]
+fn a_finding_of_a_job_points_at_the_line_of_its_step() {
+    let place = Place { path: "Dockerfile".to_owned(), line: 7, last_line: 8 };
+    let places = vec![None, None, Some(place)];
+    let about = JobContext { places, ..job_context() };
+    let at = |format| render_job(&job(), format, &about).unwrap();
+    let sarif: Value = serde_json::from_str(&at(Format::Sarif)).unwrap();
+    let issues: Value = serde_json::from_str(&at(Format::GitlabCodequality)).unwrap();
+    let of = |n: usize| {
+        let result = &sarif["runs"][0]["results"][n]["locations"][0];
+        let path = result["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
+        assert_eq!(path, issues[n]["location"]["path"]);
+        (result["logicalLocations"][0]["name"].as_str().unwrap().to_owned(), path.to_owned())
+    };
+    assert_eq!(of(0), ("web-build (web)".to_owned(), "Dockerfile".to_owned()));
+    assert_eq!(of(1), ("web-build (tests)".to_owned(), "report.json".to_owned()));
+    assert_eq!(at(Format::Github).matches(",file=Dockerfile,line=7,endLine=8::").count(), 1);
+}
+
+#[test]
+fn fingerprints_of_a_job_do_not_depend_on_its_containers_ids_and_order() {
+    let fingerprints = |job: &JobReport| -> Vec<String> {
+        let text = render_job(job, Format::GitlabCodequality, &job_context()).unwrap();
+        let issues: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let mut all: Vec<String> =
+            issues.iter().map(|issue| issue["fingerprint"].as_str().unwrap().to_owned()).collect();
+        all.sort();
+        all
+    };
+    let twice = |first: &str, second: &str| {
+        let named = |id: &str| {
+            let mut containers = job().containers;
+            for container in &mut containers {
+                container.directory = format!("{}-{id}", container.directory);
+                container.container.id = container.directory.clone();
+            }
+            containers
+        };
+        JobReport::new("j", [named(first), named(second)].concat(), Vec::new())
+    };
+    let before = fingerprints(&twice("a", "b"));
+    assert_eq!(before.iter().collect::<HashSet<_>>().len(), before.len());
+    let mut next = twice("c", "d");
+    next.containers.reverse();
+    assert_eq!(fingerprints(&next), before);
+    for (name, job) in jobs() {
+        let all = fingerprints(&job);
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{name}");
     }
 }
 
@@ -258,8 +430,9 @@ fn no_line_is_a_command_to_a_runner_but_ours() {
         process.argv = vec!["::error title=x::y".into(), "##[x]".into()];
     }
     commands.executables[0].path = "::error::x".into();
-    for (name, report) in reports().into_iter().chain([("commands", commands)]) {
-        for line in rendered(&report, Format::Github).lines() {
+    let commands = ("commands", Subject::One(commands.into()));
+    for (name, subject) in subjects().into_iter().chain([commands]) {
+        for line in subject.render(Format::Github).lines() {
             let kinds = ["::error title=", "::warning title=", "::notice title="];
             assert!(kinds.iter().any(|kind| line.starts_with(kind)), "{name}: {line}");
             let (properties, _) = line[2..].split_once("::").unwrap();
@@ -268,13 +441,15 @@ fn no_line_is_a_command_to_a_runner_but_ours() {
         // What is printed in a job's log goes past the runner too.
         let mut texts: Vec<(Format, String)> =
             [Format::Text, Format::Markdown, Format::Junit, Format::Sarif]
-                .map(|format| (format, rendered(&report, format)))
+                .map(|format| (format, subject.render(format)))
                 .into();
-        texts.extend((40..140).step_by(9).map(|width| {
-            let layout = Layout { width, colour: false };
-            let context = Context { layout, ..context() };
-            (Format::Text, render(&report, Format::Text, &context).unwrap())
-        }));
+        if let Subject::One(report) = &subject {
+            texts.extend((40..140).step_by(9).map(|width| {
+                let layout = Layout { width, colour: false };
+                let context = Context { layout, ..context() };
+                (Format::Text, render(report, Format::Text, &context).unwrap())
+            }));
+        }
         for (format, text) in texts {
             for line in text.lines() {
                 let line = line.trim_start();
@@ -291,8 +466,8 @@ fn no_line_is_a_command_to_a_runner_but_ours() {
 
 #[test]
 fn annotations_are_as_many_as_github_shows() {
-    for (name, report) in reports() {
-        let text = rendered(&report, Format::Github);
+    for (name, subject) in subjects() {
+        let text = subject.render(Format::Github);
         for kind in ["::error", "::warning", "::notice"] {
             let count = text.lines().filter(|line| line.starts_with(kind)).count();
             assert!(count <= 10, "{name}: {count} {kind}");
@@ -326,6 +501,52 @@ fn xml_holds_what_was_written_into_it() {
         "{names:?}"
     );
     assert_eq!(failures, report.findings.len() + usize::from(!report.completeness.is_complete()));
+}
+
+/// The tests of a JUnit file: suite, class and name, and whether it failed.
+fn tests_in(xml: &str) -> Vec<(String, String, bool)> {
+    let mut reader = Reader::from_str(xml);
+    let (mut suite, mut tests) = (String::new(), Vec::new());
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(tag) | Event::Empty(tag) => {
+                let of = |key: &str| -> String {
+                    let found = tag.try_get_attribute(key).unwrap();
+                    found.map_or(String::new(), |found| found.value.to_string())
+                };
+                match tag.name().as_ref() {
+                    "testsuite" => suite = of("name"),
+                    "testcase" => {
+                        tests.push((suite.clone(), of("classname") + ": " + &of("name"), false))
+                    }
+                    "failure" => tests.last_mut().unwrap().2 = true,
+                    _ => {}
+                }
+            }
+            Event::Eof => return tests,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_job_has_a_suite_for_each_container_and_one_of_its_own() {
+    for (name, job) in jobs() {
+        let tests = tests_in(&render_job(&job, Format::Junit, &job_context()).unwrap());
+        let names: HashSet<_> = tests.iter().map(|(_, name, _)| name).collect();
+        assert_eq!(names.len(), tests.len(), "{name}: two tests of one name");
+        let suites: HashSet<_> = tests.iter().map(|(suite, ..)| suite).collect();
+        assert_eq!(suites.len(), job.containers.len() + 1, "{name}");
+        // No suite of a container passes that has findings or is not complete.
+        let mut failed: Vec<&str> =
+            tests.iter().filter(|test| test.2).map(|(suite, ..)| suite.as_str()).collect();
+        failed.dedup();
+        let bad = |c: &&JobContainer| {
+            !c.findings.is_empty() || c.findings_omitted > 0 || !c.is_complete()
+        };
+        let want = job.containers.iter().filter(bad).count();
+        assert_eq!(failed.len(), want + usize::from(!job.reasons.is_empty()), "{name}");
+    }
 }
 
 /// Markdown without its code: fenced blocks and spans, found as a reader finds them.
@@ -365,13 +586,17 @@ fn outside_of_code(markdown: &str) -> String {
 
 #[test]
 fn markdown_of_a_build_is_code() {
-    for (name, report) in reports() {
-        let text = rendered(&report, Format::Markdown);
+    for (name, subject) in subjects() {
+        let text = subject.render(Format::Markdown);
         assert!(text.len() <= 65_000, "{name}: {} bytes", text.len());
         let tags = ["<details>", "<details open>", "</details>", "<summary>", "</summary>"];
         let mut outside = outside_of_code(&text);
         tags.iter().for_each(|tag| outside = outside.replace(tag, ""));
         for line in outside.lines() {
+            // The table of a job's containers.
+            let bars = line.matches(" | ").count();
+            assert!(bars == 0 || bars == 3 && matches!(subject, Subject::Job(_)), "{name}: {line}");
+            let line = line.replace(" | ", " ");
             let forbidden = ['<', '>', '@', '[', ']', '\\', '|', '~', '_', '&', '!', '$'];
             assert!(!line.contains(forbidden), "{name}: {line}");
             assert!(!line.contains("://") && !line.contains("www."), "{name}: {line}");
@@ -382,6 +607,10 @@ fn markdown_of_a_build_is_code() {
     }
     let large = rendered(&large(), Format::Markdown);
     assert!(large.contains("more findings are left out here"), "{large}");
+    let job = render_job(&large_job(), Format::Markdown, &job_context()).unwrap();
+    for want in ["more findings in other containers left out here", "\n- and ", "\nand "] {
+        assert!(job.contains(want), "{want}: {job}");
+    }
 }
 
 #[test]
@@ -402,13 +631,28 @@ fn what_is_cut_has_a_mark() {
 /// Prints how long each format takes; asserts only what does not depend on the machine.
 #[test]
 fn a_large_report_stays_within_limits() {
-    let report = large();
-    for format in Format::ALL {
+    let large = [("report", Subject::One(large().into())), ("job", Subject::Job(large_job()))];
+    for ((name, subject), format) in
+        large.iter().flat_map(|subject| Format::ALL.map(|format| (subject, format)))
+    {
+        // Of a job, the one is refused and the other holds all that there is.
+        if *name == "job" && matches!(format, Format::InToto | Format::Json) {
+            continue;
+        }
         let begun = Instant::now();
-        let text = rendered(&report, format);
-        println!("{:<20} {:>10} bytes {:>8.1?}", format.name(), text.len(), begun.elapsed());
+        let text = subject.render(format);
+        println!(
+            "{name:<6} {:<20} {:>10} bytes {:>8.1?}",
+            format.name(),
+            text.len(),
+            begun.elapsed()
+        );
         // What GitHub takes of a SARIF file is 10 MB, compressed.
-        let most = if format == Format::Json || format == Format::InToto { 64 } else { 8 };
-        assert!(text.len() < most << 20, "{}: {} bytes", format.name(), text.len());
+        let most = match format {
+            Format::Json | Format::InToto => 64,
+            _ if *name == "job" => 16,
+            _ => 8,
+        };
+        assert!(text.len() < most << 20, "{name} {}: {} bytes", format.name(), text.len());
     }
 }

@@ -109,6 +109,7 @@ impl Recording {
             formats_failed: vec![],
             job,
             other_jobs: vec![],
+            sha256: Default::default(),
         };
         self.log.finished(at(41.3), &finished).unwrap();
         fs::remove_dir(&self.live).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::report::model::{Allowed, Container, Finding, Importance, Job, Producer, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a line says, by its key.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +97,10 @@ pub struct Finished {
     /// Jobs that environments of execs named beside it.
     #[serde(default)]
     pub other_jobs: Vec<Job>,
+    /// The SHA-256 of the report and of the event file, by their names, in lower case
+    /// hexadecimal digits; left out by programs that did not note it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sha256: BTreeMap<String, String>,
 }
 
 /// Findings by importance.

@@ -1,27 +1,31 @@
 //! Writing the annotation log.
 
-use super::{Attached, Finished, Gap, Key, NamedJob};
-use crate::report::{
-    Time, json,
-    model::{Allowed, Finding},
+use super::{Attached, Finished, Gap, Key, NamedJob, Tail};
+use crate::{
+    chain::Chain,
+    report::{
+        Time, json,
+        model::{Allowed, Finding},
+    },
 };
 use serde::Serialize;
 use std::{
     fs::File,
     io::{self, Write},
-    os::unix::fs::FileExt,
 };
 
 /// Appends to the annotation log of one container.
 ///
 /// Each line is one `write(2)` of the whole line to a file opened for appending,
-/// so that a reader never sees two lines mixed, and a crash tears only the last.
+/// so that a reader never sees two lines mixed, and a crash tears only the last. Each
+/// has its value of the [`Chain`].
 #[derive(Debug)]
 pub struct Log {
     file: File,
     container: String,
     /// Whether the file ends inside a line.
     torn: bool,
+    chain: Chain,
 }
 
 /// A line as it is written, its value still in its own type.
@@ -38,15 +42,10 @@ impl Log {
     /// if it may hold lines of an earlier writer: after one that was torn, the next
     /// line begins on a line of its own.
     pub fn new(file: File, container: &str) -> io::Result<Log> {
-        let torn = match file.metadata()?.len() {
-            0 => false,
-            len => {
-                let mut last = [0];
-                file.read_exact_at(&mut last, len - 1)?;
-                last != *b"\n"
-            }
-        };
-        Ok(Log { file, container: container.to_owned(), torn })
+        let mut lines = Tail::new(file.try_clone()?);
+        let mut chain = lines.chain()?;
+        chain.torn_line(lines.torn());
+        Ok(Log { file, container: container.to_owned(), torn: lines.is_torn(), chain })
     }
 
     /// Recording began.
@@ -98,24 +97,26 @@ impl Log {
     }
 
     fn append<V: Serialize>(&mut self, time: Time, key: Key, value: &V) -> io::Result<()> {
-        let mut line = json::line(&Written { time, container: &self.container, key, value })?;
-        line.push('\n');
-        if self.torn {
-            line.insert(0, '\n');
-        }
+        let mut line = if self.torn { b"\n".to_vec() } else { Vec::new() };
+        line.extend(json::line(&Written { time, container: &self.container, key, value })?.bytes());
+        line.pop_if(|brace| *brace == b'}');
+        let mut chain = self.chain.clone();
+        chain.seal(&mut line);
         // Not write_all: what a full disk leaves of the line must not be continued
         // by a later one.
         let written = loop {
-            match self.file.write(line.as_bytes()) {
+            match self.file.write(&line) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
                 result => break result?,
             }
         };
         if written == line.len() {
             self.torn = false;
+            self.chain = chain;
             return Ok(());
         }
         self.torn |= written > 0;
+        self.chain.torn_line(&line[..written]);
         Err(io::Error::new(
             io::ErrorKind::StorageFull,
             format!("annotation log took {written} of {} bytes of a line", line.len()),
@@ -153,6 +154,7 @@ mod tests {
             formats_failed: Vec::new(),
             job: Some(Job { id: "j".into(), source: "s".into() }),
             other_jobs: vec![],
+            sha256: Default::default(),
         };
         let named = NamedJob { job: finished.job.clone().unwrap(), exec: 4, taken: true };
         let mut file = tempfile::tempfile().unwrap();

@@ -1,6 +1,7 @@
 //! Reading a file of lines that may still grow.
 
 use super::{Key, Line};
+use crate::chain::Chain;
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// The longest line that is read; the longest written holds an argv of 2 MiB, each
@@ -80,6 +81,20 @@ impl Tail {
     /// How many lines were passed over because they are longer than [`LINE_MAX`].
     pub fn too_long(&self) -> u64 {
         self.too_long
+    }
+
+    /// Reads to the file's end: the chain of its whole lines.
+    pub fn chain(&mut self) -> io::Result<Chain> {
+        let mut chain = Chain::default();
+        while let Some(line) = self.next_line()? {
+            chain.line(line);
+        }
+        Ok(chain)
+    }
+
+    /// What has been read of a line without its end.
+    pub fn torn(&self) -> &[u8] {
+        &self.buffer[self.start..]
     }
 
     /// The file.

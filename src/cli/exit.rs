@@ -17,6 +17,8 @@ pub enum Exit {
     Incomplete,
     /// Some lines of the input were malformed; the others were answered.
     BadInput,
+    /// `verify`: a report, or what lies beside it, is not as it was written.
+    DoesNotHold,
     /// `run`: Buildwarden itself failed before the command started.
     RunFailed,
     /// `run`: the command was found and could not be executed.
@@ -39,6 +41,7 @@ impl Exit {
             Exit::Findings => 10,
             Exit::Incomplete => 11,
             Exit::BadInput => 12,
+            Exit::DoesNotHold => 13,
             Exit::RunFailed => 125,
             Exit::NotExecutable => 126,
             Exit::NotFound => 127,
@@ -69,6 +72,7 @@ mod tests {
             Exit::Findings,
             Exit::Incomplete,
             Exit::BadInput,
+            Exit::DoesNotHold,
             Exit::RunFailed,
             Exit::NotExecutable,
             Exit::NotFound,

@@ -4,7 +4,7 @@ use crate::{
     escape,
     report::{
         format::Format,
-        model::Report,
+        model::Step,
         place::{Place, in_dockerfile},
     },
 };
@@ -58,21 +58,29 @@ pub(super) fn pair<'a>(
     Ok(formats.iter().copied().zip(outputs.iter().map(target)).collect())
 }
 
-/// Where the report's step stands in a Dockerfile. Not finding it is no error, but told.
-pub(super) fn place(file: &Path, report: &Report) -> anyhow::Result<Option<Place>> {
+/// Where each of the steps stands in a Dockerfile. Finding none is no error, but told.
+pub(super) fn places<'a>(
+    file: &Path,
+    steps: impl Iterator<Item = Option<&'a Step>>,
+) -> anyhow::Result<Vec<Option<Place>>> {
     let shown = escape::visible(file.as_os_str().as_encoded_bytes()).into_owned();
     let bytes = fs::read(file).with_context(|| format!("{shown}: cannot read it"))?;
     let text = String::from_utf8(bytes)
         .ok()
         .with_context(|| format!("{shown}: not UTF-8, expected a Dockerfile"))?;
-    let lines = report.container.step.as_ref().and_then(|step| in_dockerfile(&text, step));
-    if lines.is_none() {
+    let places: Vec<Option<Place>> = steps
+        .map(|step| {
+            let (line, last_line) = in_dockerfile(&text, step?)?;
+            Some(Place { path: shown.clone(), line, last_line })
+        })
+        .collect();
+    if places.iter().all(Option::is_none) {
         super::terminal::say(&format!(
             "{shown}: no RUN instruction in it is what the container executed; findings point at \
              the report"
         ));
     }
-    Ok(lines.map(|(line, last_line)| Place { path: shown, line, last_line }))
+    Ok(places)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod run;
 mod runtime;
 mod terminal;
 mod uninstall;
+mod verify;
 mod watch;
 mod which_job;
 
@@ -51,6 +52,7 @@ enum Verb {
     Watch(watch::Args),
     Report(report::Args),
     Diff(diff::Args),
+    Verify(verify::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
     Doctor(doctor::Args),
@@ -88,6 +90,7 @@ fn by_verb() -> anyhow::Result<Exit> {
         Verb::Watch(args) => watch::run(args, config),
         Verb::Report(args) => report::run(args, config),
         Verb::Diff(args) => diff::run(args, config),
+        Verb::Verify(args) => verify::run(args, config),
         Verb::Install(args) => install::run(args),
         Verb::Uninstall(args) => uninstall::run(args),
         Verb::Doctor(args) => doctor::run(args, config),

@@ -9,6 +9,7 @@ use super::{
     terminal::{self, Colour},
 };
 use crate::{
+    collect::read_key,
     config::Settings,
     escape,
     report::{
@@ -17,6 +18,7 @@ use crate::{
         in_toto::Subject,
         json,
         model::Report,
+        signed,
         text::Layout,
     },
     store::{State, Store, StoreError},
@@ -41,12 +43,13 @@ Examples:
   buildwarden report 7f3a --format json --output report.json
   buildwarden report 7f3a --format html --output report.html
   buildwarden report 7f3a --format markdown --output r.md --format sarif --output r.sarif
-  buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0…
+  buildwarden report 7f3a --format in-toto --subject app.tar=sha256:e3b0… --key signing.pem
   buildwarden report web --baseline web.1
   buildwarden report 7f3a --fail-on critical > /dev/null
   buildwarden report --job acme/web/4711/82 --fail-on critical --timeout 5m
   buildwarden report --job \"$CI_PROJECT_PATH/$CI_PIPELINE_ID/*\" --fail-on critical
   buildwarden report --this-job --fail-on critical
+  buildwarden report --job JOB --format markdown --output r.md --format sarif --output r.sarif
 
 With --job or --this-job, and --fail-on, it waits until the containers of the job that run have
 ended; a job without any fails.
@@ -64,7 +67,8 @@ pub(super) struct Args {
     what: Option<String>,
     #[command(flatten)]
     of_job: job::OfJob,
-    /// How it is written; may be given several times, each with its own --output
+    /// How it is written; may be given several times, each with its own --output. Of a job there
+    /// is all but in-toto
     #[arg(long, value_parser = formats::parser(), value_name = "FORMAT")]
     format: Vec<Format>,
     /// Mark in the text what this report of an earlier build does not have; `buildwarden diff`
@@ -78,7 +82,12 @@ pub(super) struct Args {
     /// With --format in-toto: an artifact that the Statement is about; may be given several times
     #[arg(long, value_name = "NAME=sha256:DIGEST")]
     subject: Vec<Subject>,
-    /// The Dockerfile that the container's step stands in: sarif, gitlab-codequality and github
+    /// With --format in-toto: sign the Statement with this Ed25519 key, PKCS #8 in PEM, and write
+    /// it in a DSSE envelope
+    #[arg(long, value_name = "FILE", conflicts_with = "jobs")]
+    key: Option<PathBuf>,
+    /// The Dockerfile that the container's step, or those of the job, stand in: sarif,
+    /// gitlab-codequality and github
     /// point at its line
     #[arg(long, value_name = "FILE")]
     dockerfile: Option<PathBuf>,
@@ -100,6 +109,13 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     }
     // Clap asks for the one or the other.
     let what = args.what.as_deref().unwrap_or_default();
+    let key = match &args.key {
+        Some(_) if wanted.iter().any(|(format, _)| *format != Format::InToto) => {
+            bail!("--key signs what --format in-toto writes, and no other format")
+        }
+        Some(path) => Some(read_key(path).map_err(anyhow::Error::msg)?),
+        None => None,
+    };
     let report = read(what, config)?;
     let baseline = match &args.baseline {
         Some(_) if wanted.iter().any(|(format, _)| *format != Format::Text) => {
@@ -111,7 +127,10 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         Some(old) => Some(baseline::compare(&read(old, config)?, &report, Paths::Alike)),
         None => None,
     };
-    let place = args.dockerfile.as_deref().map(|file| formats::place(file, &report)).transpose()?;
+    let place = match &args.dockerfile {
+        Some(file) => formats::places(file, [report.container.step.as_ref()].into_iter())?.pop(),
+        None => None,
+    };
     for (format, to) in wanted {
         let about = About {
             layout: layout(&args, to),
@@ -121,6 +140,10 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         };
         let text = format::render(&report, format, &about)
             .with_context(|| format!("report as {}", format.name()))?;
+        let text = match &key {
+            Some(key) => signed::seal(&text, key).context("signing the report")?,
+            None => text,
+        };
         write(&text, to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))

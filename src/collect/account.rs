@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     annotation::{Entry, FindingCounts, Line, Tail},
+    chain,
     event::ProcessId,
     execlog::{self, ExecLine, Sequences},
     report::{
         self, Bytes, Time,
         model::{
             Allowed, Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Job,
-            Outcome, Producer, Report, SCHEMA_VERSION,
+            LogBefore, Outcome, Producer, Report, SCHEMA_VERSION,
         },
     },
     trace::Counters,
@@ -41,6 +42,8 @@ pub(super) struct Ending {
     pub(super) at: u64,
     /// Whether the event file stays.
     pub(super) keep_events: bool,
+    /// Which recipes and policy judged.
+    pub(super) rules: Option<String>,
 }
 
 /// A report, with the number of findings by importance.
@@ -135,6 +138,8 @@ pub(super) fn account(
             sha256: events.digest,
             count: events.lines,
         }),
+        log: log_before(directory)?,
+        rules: ending.rules,
     };
     Ok(Account { report, counts })
 }
@@ -150,6 +155,16 @@ fn beginning(directory: &Directory, attachment: &Attachment) -> Result<(Time, f6
         Some((time, _)) => (time, 0.0),
         None => unknown,
     })
+}
+
+/// The log as it is now: what comes is the line about the report.
+fn log_before(directory: &Directory) -> Result<Option<LogBefore>, CollectError> {
+    let log = directory.content(file::ANNOTATIONS)?;
+    Ok(log.map(|log| LogBefore {
+        file: file::ANNOTATIONS.to_owned(),
+        bytes: log.len() as u64,
+        sha256: chain::sha256(&log),
+    }))
 }
 
 /// What matched, in the order of the log: findings, and what the policy allows.
@@ -214,7 +229,8 @@ impl Seen {
             }
         }
         seen.malformed += u64::from(lines.is_torn()) + lines.too_long();
-        seen.digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        hash.update(lines.torn());
+        seen.digest = chain::hex(&hash.finalize());
         seen
     }
 

@@ -3,8 +3,9 @@
 use super::{CollectError, directory::Directory, step};
 use crate::{
     annotation::Attached,
+    chain,
     config::Settings,
-    detect::{self, Argument, Detector, Judgement, Reading, Recipe},
+    detect::{self, Argument, Detector, Judgement, Policy, Reading, Recipe},
     event::Exec,
     redact::{Place, Redactor},
     report::{
@@ -21,11 +22,52 @@ const ARGV_LEAST: usize = 4 << 10;
 /// The detector of the configuration: the recipes that ship, those that it names,
 /// and its policy.
 pub fn detector(settings: &Settings) -> Result<Detector, String> {
+    Rules::of(settings).map(|rules| rules.detector)
+}
+
+/// What judges, and which that is.
+pub struct Rules {
+    /// The recipes that ship, those that the configuration names, and its policy.
+    pub detector: Detector,
+    /// The SHA-256 of this program's version, those recipes' files and the policy, in lower
+    /// case hexadecimal digits: where it is the same, an exec is judged the same.
+    pub digest: String,
+}
+
+impl Rules {
+    /// Those of the configuration.
+    ///
+    /// # Errors
+    /// When a recipe cannot be read, or they do not go together.
+    pub fn of(settings: &Settings) -> Result<Rules, String> {
+        let mut texts = Vec::new();
+        let detector = read(settings, &mut texts)?;
+        Ok(Rules { detector, digest: Rules::digest(&texts, &settings.policy) })
+    }
+
+    /// Those that ship.
+    pub(super) fn builtin() -> Rules {
+        Rules { detector: Detector::builtin(), digest: Rules::digest(&[], &Policy::default()) }
+    }
+
+    fn digest(recipes: &[String], policy: &Policy) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let digests: Vec<String> = [version, policy.written()]
+            .into_iter()
+            .chain(recipes.iter().map(String::as_str))
+            .map(|text| chain::sha256(text.as_bytes()))
+            .collect();
+        chain::sha256(digests.concat().as_bytes())
+    }
+}
+
+fn read(settings: &Settings, texts: &mut Vec<String>) -> Result<Detector, String> {
     let mut recipes = Detector::builtin_recipes();
     for path in &settings.recipes {
         let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
         recipes.push(Recipe::read(&text).map_err(|error| named(&error))?);
+        texts.push(text);
     }
     Detector::new(recipes, settings.policy.clone()).map_err(|error| error.to_string())
 }

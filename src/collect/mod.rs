@@ -17,6 +17,7 @@ mod directory;
 mod end;
 mod error;
 mod evidence;
+mod key;
 mod lock;
 mod orphan;
 mod processes;
@@ -31,7 +32,8 @@ pub use attachment::attachment_of;
 pub use collector::{collect, detach, drop_privileges, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
-pub use evidence::detector;
+pub use evidence::{Rules, detector};
+pub use key::read_key;
 pub use retention::{Expired, Surplus, surplus};
 pub use run::{RunOutcome, RunRequest, run};
 pub use sweep::{Swept, sweep};
@@ -47,6 +49,8 @@ pub mod file {
     pub const EXECS: &str = "execs.jsonl";
     /// The exit report.
     pub const REPORT: &str = "report.json";
+    /// The Statement about the report, signed.
+    pub const SIGNED: &str = "report.intoto.jsonl";
     /// What was sent to the configured outputs.
     pub const EXPORTS: &str = "exports.json";
     /// What a step of a build tells the steps after it.
@@ -54,7 +58,7 @@ pub mod file {
     /// Which step goes on with its build.
     pub const BUILD_NEXT: &str = "build.next";
     /// All of them.
-    pub const ALL: [&str; 6] = [ANNOTATIONS, EXECS, REPORT, EXPORTS, BUILD, BUILD_NEXT];
+    pub const ALL: [&str; 7] = [ANNOTATIONS, EXECS, REPORT, SIGNED, EXPORTS, BUILD, BUILD_NEXT];
 }
 
 /// Where the report directories are.

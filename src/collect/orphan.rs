@@ -94,10 +94,13 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     if !directory.try_lock()? {
         return Ok(Adopted::NoOrphan);
     }
-    let report = directory.content(file::REPORT)?.and_then(|bytes| json::parse(&bytes).ok());
+    let written = directory.content(file::REPORT)?;
+    let report = written.and_then(|bytes| json::parse(&bytes).ok().map(|report| (report, bytes)));
     match report {
         Some(_) if is_closed(&directory)? => return Ok(Adopted::NoOrphan),
-        Some(report) => return close(settings, &directory, &report).map(|()| Adopted::Closed),
+        Some((report, bytes)) => {
+            return close(settings, &directory, &report, &bytes).map(|()| Adopted::Closed);
+        }
         None => {}
     }
     let (id, mut attachment) = rebuild(&directory, name)?;
@@ -121,8 +124,13 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
 }
 
 /// Writes the log's last line for a report that is there.
-fn close(settings: &Settings, directory: &Directory, report: &Report) -> Result<(), CollectError> {
-    let (formats, formats_failed) = end::write_formats(settings, directory, report);
+fn close(
+    settings: &Settings,
+    directory: &Directory,
+    report: &Report,
+    written: &[u8],
+) -> Result<(), CollectError> {
+    let (formats, formats_failed) = end::write_formats(settings, directory, report, written);
     let finished = Finished {
         verdict: report.verdict,
         findings: report.findings.iter().map(|finding| finding.importance).collect(),
@@ -132,6 +140,7 @@ fn close(settings: &Settings, directory: &Directory, report: &Report) -> Result<
         formats_failed,
         job: report.job.clone(),
         other_jobs: report.other_jobs.clone(),
+        sha256: end::digests(report, written),
     };
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
     let log = directory.append(file::ANNOTATIONS)?;

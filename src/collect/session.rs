@@ -1,11 +1,19 @@
 //! Draining, judging and writing down: the state of one collection.
 
 use super::{
-    CollectError, attachment::Attachment, build, clock, collector::path_of, directory::Directory,
-    evidence, file, processes::Processes, step,
+    CollectError,
+    attachment::Attachment,
+    build, clock,
+    collector::path_of,
+    directory::Directory,
+    evidence::{self, Rules},
+    file,
+    processes::Processes,
+    step,
 };
 use crate::{
     annotation::{Entry, Gap, Line, Log, NamedJob, Tail},
+    chain::Chain,
     config::Settings,
     detect::Detector,
     event::{self, Environment, Event, Exec, Flags, ProcessId},
@@ -46,8 +54,11 @@ pub(super) struct Session {
     pub(super) directory: Directory,
     pub(super) log: Log,
     detector: Detector,
+    /// Which recipes and policy that is.
+    rules: String,
     redactor: Option<Redactor>,
     events: File,
+    events_chain: Chain,
     /// Lines that are not yet in the event file.
     pending: Vec<u8>,
     processes: Processes,
@@ -98,10 +109,10 @@ impl Session {
             .map_err(|e| CollectError::io(&path.join(file::ANNOTATIONS), "read", e))?;
         let redactor = settings.redaction.then(|| evidence::salt(settings)).transpose()?;
         let mut failures = Vec::new();
-        let detector = evidence::detector(settings).unwrap_or_else(|error| {
+        let Rules { detector, digest: rules } = Rules::of(settings).unwrap_or_else(|error| {
             // Without the administrator's recipes and policy, but not without judging.
             failures.push(format!("configured recipes or policy: {error}"));
-            Detector::builtin()
+            Rules::builtin()
         });
         let redactor = redactor.map(|salt| Redactor::new(&salt));
         let mut attachment = attachment;
@@ -111,10 +122,12 @@ impl Session {
         }
         let mut session = Session {
             events: directory.append(file::EXECS)?,
+            events_chain: Chain::default(),
             attachment,
             directory,
             log,
             detector,
+            rules,
             redactor,
             pending: Vec::new(),
             processes: Processes::default(),
@@ -143,6 +156,12 @@ impl Session {
     /// The detector in use.
     pub(super) fn detector(&self) -> &Detector {
         &self.detector
+    }
+
+    /// Which recipes and policy judged; of what an earlier collector has judged, it is not
+    /// known.
+    pub(super) fn rules(&self) -> Option<String> {
+        (!self.resumed).then(|| self.rules.clone())
     }
 
     /// Learns what an earlier collector has written down.
@@ -180,18 +199,22 @@ impl Session {
     fn resume_events(&mut self) -> Result<(), CollectError> {
         let mut lines = Tail::new(self.reopen_events()?);
         let (mut length, mut whole) = (0, 0);
+        let (mut chain, mut whole_chain) = (Chain::default(), Chain::default());
         let mut batch = Vec::new();
         while let Ok(Some(line)) = lines.next_line() {
             length += line.len() as u64 + 1;
+            chain.line(line);
             match execlog::Line::parse(line) {
                 Ok(execlog::Line::Drained(position)) => {
                     self.position = Position(position);
-                    whole = length;
+                    (whole, whole_chain) = (length, chain.clone());
                     batch.drain(..).for_each(|line| self.remember(line));
                 }
                 Ok(line) => batch.push(line),
                 // The header is the first line, and a batch of its own.
-                Err(_) if whole == 0 && batch.is_empty() => whole = length,
+                Err(_) if whole == 0 && batch.is_empty() => {
+                    (whole, whole_chain) = (length, chain.clone());
+                }
                 Err(_) => {}
             }
         }
@@ -199,11 +222,12 @@ impl Session {
         let torn = lines.is_torn();
         if self.attachment.lost.is_some() {
             // There is no ring that these could be drained from again.
-            whole = length;
+            (whole, whole_chain) = (length, chain);
             if torn {
                 self.fail("the event file ends in the middle of a line".to_owned());
             }
         }
+        self.events_chain = whole_chain;
         self.events
             .set_len(whole)
             .map_err(|e| CollectError::io(&self.directory.path().join(file::EXECS), "cut", e))
@@ -453,9 +477,16 @@ impl Session {
 
     /// Writes pending lines to the event file.
     fn flush(&mut self) {
-        execlog::push_drained(&mut self.pending, self.position.0);
+        execlog::push_drained(&mut self.pending, self.position.0, &mut self.events_chain);
         if let Err(error) = self.events.write_all(&self.pending) {
             self.fail(format!("the event file could not be written: {error}"));
+            // What is in it now is what the chain goes on from.
+            let written = self.reopen_events().map(Tail::new).ok().and_then(|mut lines| {
+                let mut chain = lines.chain().ok()?;
+                chain.add(lines.torn());
+                Some(chain)
+            });
+            self.events_chain = written.unwrap_or_default();
         }
         self.pending.clear();
     }

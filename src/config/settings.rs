@@ -138,6 +138,8 @@ pub struct Settings {
     pub group: Option<String>,
     /// The formats that are written beside `report.json`.
     pub formats: Vec<Format>,
+    /// The private key that reports are signed with.
+    pub key: Option<PathBuf>,
     /// What the administrator allows and denies on top of the recipes.
     pub policy: Policy,
     /// Recipe files to apply besides the built-in ones.

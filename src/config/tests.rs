@@ -105,6 +105,7 @@ fn a_value_is_taken() {
         s.honour.trace = false;
         s.honour.job = false;
     });
+    check("report.key = '/etc/r.pem'", |s| s.key = Some(PathBuf::from("/etc/r.pem")));
     check("report.formats = ['markdown', 'gitlab-codequality']", |s| {
         s.formats = vec![Format::Markdown, Format::GitlabCodequality];
     });

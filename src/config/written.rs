@@ -86,6 +86,7 @@ struct Keep {
 #[serde(default, deny_unknown_fields)]
 struct Report {
     formats: Vec<ReportFormat>,
+    key: Option<AbsolutePath>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -184,6 +185,7 @@ impl Written {
             keep: Retention { age: self.keep.age.0, size: self.keep.size.0 },
             group: self.keep.group.map(|group| group.0),
             formats: self.report.formats.into_iter().map(|format| format.0).collect(),
+            key: self.report.key.map(|path| path.0),
             recipes: self.recipes.into_iter().map(|path| path.0).collect(),
             outputs: Outputs {
                 journald: self.output.journald.map(|path| path.0),

@@ -4,12 +4,12 @@ use super::finding::Importance;
 use crate::pattern;
 use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use thiserror::Error;
 
 /// The `[policy]` table of `buildwarden.toml`, as written.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyFile {
     /// Contacts that are legitimate; they stay in the report as allowed.
@@ -27,7 +27,7 @@ pub struct PolicyFile {
 }
 
 /// One `[[policy.allow]]` or `[[policy.deny]]`, as written. What is absent matches everything.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleFile {
     /// Networks or addresses.
@@ -47,7 +47,7 @@ pub struct RuleFile {
 }
 
 /// One `[[policy.tool]]`, as written.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraToolFile {
     /// The program's base name.
@@ -121,6 +121,7 @@ pub struct Policy {
     pub(super) deny: Vec<Rule>,
     pub(super) tools: Vec<ExtraToolFile>,
     pub(super) ignored_roles: Vec<String>,
+    written: String,
 }
 
 /// A rule ready for use.
@@ -151,12 +152,20 @@ impl Policy {
                 return Err(PolicyError::ToolName { index, value: name.clone() });
             }
         }
+        // A file of strings is always written.
+        let written = serde_json::to_string(&file).unwrap_or_default();
         Ok(Policy {
+            written: if file == PolicyFile::default() { String::new() } else { written },
             allow: Rule::list("allow", file.allow)?,
             deny: Rule::list("deny", file.deny)?,
             tools: file.tool,
             ignored_roles: file.ignore_roles,
         })
+    }
+
+    /// What was written, in one spelling; empty when that was nothing.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The first allow rule that covers this contact.

@@ -277,6 +277,7 @@ pub(super) mod tests {
             reasons: vec![],
             job: None,
             other_jobs: vec![],
+            sha256: Default::default(),
         };
         let line = |key, value| Line {
             time: Time::from_unix_ns(2000),

@@ -3,28 +3,31 @@
 use super::{
     fingerprint::fingerprints,
     json,
-    model::{Importance, Report, Verdict},
+    model::{Importance, Verdict},
     phrase,
     place::Place,
     sarif::INCOMPLETE,
     text::words,
+    view::{Listed, View},
 };
 use serde_json::{Value, json};
 
 /// The report: a list of issues, in the subset of Code Climate's format that GitLab reads.
-pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Result<String> {
+pub(super) fn render(view: &View<'_>) -> serde_json::Result<String> {
     let report_itself = Place::report();
-    let place = place.unwrap_or(&report_itself);
-    let location = json!({
-        "path": place.path.trim_start_matches("./"),
-        "lines": { "begin": place.line, "end": place.last_line },
-    });
-    let fingerprints = fingerprints(&report.findings);
-    let (listed, beyond) = phrase::listed(report);
+    let location = |place: Option<&Place>| {
+        let place = place.unwrap_or(&report_itself);
+        json!({
+            "path": place.path.trim_start_matches("./"),
+            "lines": { "begin": place.line, "end": place.last_line },
+        })
+    };
+    let fingerprints = fingerprints(view.findings());
+    let (listed, beyond) = view.listed();
     let mut issues: Vec<Value> = listed
         .iter()
-        .map(|(at, found)| {
-            let headline = phrase::headline(found);
+        .map(|Listed { index, part, finding: found }| {
+            let headline = format!("{}{}", phrase::headline(found), part.inside());
             json!({
                 "type": "issue",
                 "check_name": words::name(&found.recipe),
@@ -34,8 +37,8 @@ pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Resu
                     Importance::Critical => "critical",
                     Importance::Medium => "major",
                 },
-                "fingerprint": fingerprints[*at],
-                "location": location,
+                "fingerprint": fingerprints[*index],
+                "location": location(part.place),
             })
         })
         .collect();
@@ -47,15 +50,15 @@ pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Resu
             "categories": ["Security"],
             "severity": "major",
             "fingerprint": format!("buildwarden-{name}"),
-            "location": location,
+            "location": location(view.place()),
         }));
     };
     if beyond > 0 {
         let more = words::count(beyond, "more finding is", "more findings are");
         say("omitted", format!("{more} not listed here"));
     }
-    if phrase::verdict(report) == Verdict::Incomplete {
-        let shortcomings = phrase::shortcomings(&report.completeness).join("; ");
+    if view.verdict == Verdict::Incomplete {
+        let shortcomings = view.missing.join("; ");
         say(INCOMPLETE, format!("not everything was seen: {shortcomings}"));
     }
     json::pretty(&issues)

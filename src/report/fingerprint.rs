@@ -5,14 +5,14 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 
 /// A fingerprint for each finding: 32 hexadecimal digits, the same in every run in which
-/// the same tool is called with the same addresses, and different within one report.
+/// the same tool is called with the same addresses, and different within one report or job.
 ///
 /// Process numbers, times, whole command lines and the container are left out, because
 /// they change from run to run.
-pub(super) fn fingerprints(findings: &[Finding]) -> Vec<String> {
+pub(super) fn fingerprints<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<String> {
     let mut seen: HashMap<[u8; 32], u64> = HashMap::new();
     findings
-        .iter()
+        .into_iter()
         .map(|finding| {
             let mut hash = Sha256::new();
             let mut part = |bytes: &[u8]| {

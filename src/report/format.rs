@@ -1,15 +1,18 @@
 //! The formats that a report can be written in.
 
 use super::{
+    Time,
     baseline::Difference,
     codequality, github, html, in_toto, json, junit, markdown,
-    model::Report,
+    model::{JobReport, Report},
     ocsf,
     place::Place,
     sarif,
     text::{self, Layout},
+    view::View,
 };
 use serde::Deserialize;
+use thiserror::Error;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -148,19 +151,69 @@ pub fn render(
     format: Format,
     context: &Context<'_>,
 ) -> serde_json::Result<String> {
-    let place = context.place.as_ref();
+    let view = || View::of_report(report, context.place.as_ref());
     match format {
         Format::Text => Ok(text::render_since(report, context.baseline, context.layout)),
         Format::Json => json::pretty(report),
         Format::Html => Ok(html::render(report)),
         Format::Markdown => Ok(markdown::render(report)),
-        Format::Sarif => sarif::render(report, place),
-        Format::Junit => Ok(junit::render(report)),
-        Format::GitlabCodequality => codequality::render(report, place),
-        Format::Github => Ok(github::render(report, place)),
+        Format::Sarif => sarif::render(&view()),
+        Format::Junit => Ok(junit::render(&view())),
+        Format::GitlabCodequality => codequality::render(&view()),
+        Format::Github => Ok(github::render(&view())),
         Format::InToto => in_toto::render(report, &context.subjects),
-        Format::Ocsf => ocsf::render(report),
+        Format::Ocsf => ocsf::render(&view()),
     }
+}
+
+/// What a renderer is told beside the report of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobContext {
+    /// How text is laid out.
+    pub layout: Layout,
+    /// The lines that the containers were started from, in their order; none where they are
+    /// not known.
+    pub places: Vec<Option<Place>>,
+    /// When the report was asked for: containers may run still.
+    pub now: Time,
+}
+
+/// Why there is no report of a job in a format.
+#[derive(Debug, Error)]
+pub enum JobFormatError {
+    /// An in-toto Statement has every exec, which a job's report has not.
+    #[error(
+        "--format in-toto: a Statement holds what one container executed; give it with the report \
+         of each container, `buildwarden report ID`, instead of --job"
+    )]
+    InToto,
+    /// JSON cannot be written, which none of these types is a reason for.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// The report of a job in a format, ending with a line end unless it is empty.
+///
+/// # Errors
+/// For [`Format::InToto`].
+pub fn render_job(
+    report: &JobReport,
+    format: Format,
+    context: &JobContext,
+) -> Result<String, JobFormatError> {
+    let view = || View::of_job(report, &context.places, context.now);
+    Ok(match format {
+        Format::Text => text::render_job(report, context.layout),
+        Format::Json => json::pretty(report)?,
+        Format::Html => html::render_job(report),
+        Format::Markdown => markdown::render_job(&view()),
+        Format::Sarif => sarif::render(&view())?,
+        Format::Junit => junit::render(&view()),
+        Format::GitlabCodequality => codequality::render(&view())?,
+        Format::Github => github::render(&view()),
+        Format::InToto => return Err(JobFormatError::InToto),
+        Format::Ocsf => ocsf::render(&view())?,
+    })
 }
 
 #[cfg(test)]

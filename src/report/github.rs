@@ -1,13 +1,14 @@
 //! Commands to GitHub's runner, which makes annotations of them.
 
 use super::{
-    model::{Finding, Importance, Report, Verdict},
+    model::{Importance, Verdict},
     phrase,
     place::Place,
     text::{
         finding::{self, Group},
         words,
     },
+    view::{OfJob, Part, View},
 };
 
 /// A step may make so many annotations of each kind; the runner drops what is beyond.
@@ -17,24 +18,30 @@ const MESSAGE: usize = 8_000;
 
 /// The report. Every line is a command, in which nothing that a build controls can end
 /// the line or a property.
-pub(super) fn render(report: &Report, place: Option<&Place>) -> String {
+pub(super) fn render(view: &View<'_>) -> String {
     let mut out = String::new();
-    let groups = finding::groups(&report.findings);
+    let groups: Vec<(&Part<'_>, Group<'_>)> = view
+        .parts
+        .iter()
+        .flat_map(|part| finding::groups(part.findings).into_iter().map(move |group| (part, group)))
+        .collect();
     for (kind, importance) in [("error", Importance::Critical), ("warning", Importance::Medium)] {
-        let of_it = groups.iter().filter(|group| group.finding.importance == importance);
+        let of_it = groups.iter().filter(|(_, group)| group.finding.importance == importance);
         // One is left for what the verdict adds.
-        for group in of_it.take(MOST - 1) {
+        for (part, group) in of_it.take(MOST - 1) {
             let title = format!("Buildwarden: {}", phrase::headline(group.finding));
-            command(&mut out, kind, &title, place, &message(group, report));
+            command(&mut out, kind, &title, part.place, &message(group, part));
         }
     }
-    let title = format!("Buildwarden: {}", phrase::verdict(report).as_str());
-    let mut text = phrase::summary(report);
-    if !report.completeness.is_complete() {
-        let shortcomings = phrase::shortcomings(&report.completeness).join("\n");
-        text = format!("{text}\nNot everything was seen:\n{shortcomings}");
+    let title = format!("Buildwarden: {}", view.verdict.as_str());
+    let mut text = view.summary.clone();
+    if let Some(OfJob { kinds, .. }) = &view.of_job {
+        text.push_str(&format!("\nContainers of the job: {kinds}"));
     }
-    let kind = match phrase::verdict(report) {
+    if !view.missing.is_empty() {
+        text.push_str(&format!("\nNot everything was seen:\n{}", view.missing.join("\n")));
+    }
+    let kind = match view.verdict {
         Verdict::Incomplete => "warning",
         Verdict::Clean | Verdict::Findings => "notice",
     };
@@ -43,9 +50,11 @@ pub(super) fn render(report: &Report, place: Option<&Place>) -> String {
 }
 
 /// What an annotation says.
-fn message(group: &Group<'_>, report: &Report) -> String {
-    let found: &Finding = group.finding;
-    let mut lines = vec![phrase::command(found), finding::happened(group, report.started)];
+fn message(group: &Group<'_>, part: &Part<'_>) -> String {
+    let found = group.finding;
+    let mut lines = vec![phrase::command(found)];
+    lines.extend(part.name.as_ref().map(|name| format!("In {name}")));
+    lines.push(part.happened(group));
     lines.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
     lines.extend(phrase::advice(found).into_iter().take(2));
     lines.join("\n")

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::str::FromStr;
 use thiserror::Error;
 
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+pub(super) const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://in-toto.io/attestation/runtime-trace/v0.1";
 
 /// What a Statement is about: an artifact and its digest.

@@ -1,10 +1,10 @@
-//! JUnit's XML: a suite for the container, in which each finding is a failed test and
+//! JUnit's XML: a suite for each container, in which each finding is a failed test and
 //! what the policy allows is a skipped one.
 
 use super::{
-    model::{Finding, Report, Verdict},
-    phrase,
-    text::{finding, words},
+    Time, phrase,
+    text::{finding, summary, words},
+    view::{FINDINGS_MAX, Listed, OfJob, Part, View},
 };
 use quick_xml::{
     Writer,
@@ -12,60 +12,149 @@ use quick_xml::{
 };
 use std::collections::HashMap;
 
+/// Columns of a command line.
+const COMMAND: usize = 200;
+
 /// The report. Every character of it was written out before that XML forbids.
-pub(super) fn render(report: &Report) -> String {
-    let (listed, beyond) = phrase::listed(report);
-    let mut cases: Vec<Case> = listed.iter().map(|(_, found)| failed(report, found)).collect();
-    cases.extend(report.allowed.iter().take(phrase::FINDINGS_MAX).map(|found| Case {
+pub(super) fn render(view: &View<'_>) -> String {
+    let mut suites: Vec<Suite> = view.of_job.iter().map(|of_job| whole(view, of_job)).collect();
+    let (listed, _) = view.listed();
+    let mut rest = listed.as_slice();
+    for part in &view.parts {
+        // They are in the order of their containers.
+        let own = rest.iter().take_while(|listed| std::ptr::eq(listed.part, part)).count();
+        let (own, others) = rest.split_at(own);
+        suites.push(suite(view, part, own));
+        rest = others;
+    }
+    // Readers take tests of the same name for one, whatever their suites are.
+    distinguish(suites.iter_mut().flat_map(|suite| &mut suite.cases));
+
+    let mut xml = Xml(Writer::new_with_indent(Vec::new(), b' ', 2));
+    xml.event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
+    let (started, until) = view.span();
+    let seconds = started.zip(until).map_or(0.0, |(from, to)| seconds(from, to));
+    let all = counts(suites.iter().flat_map(|suite| &suite.cases), seconds);
+    xml.open("testsuites", &[&[("name", "buildwarden".to_owned())][..], &all].concat());
+    suites.iter().for_each(|suite| suite.write(&mut xml));
+    xml.close("testsuites");
+    xml.into_text()
+}
+
+fn seconds(from: Time, to: Time) -> f64 {
+    to.ns_since(from) as f64 / 1e9
+}
+
+/// How many there are.
+fn counts<'a>(
+    cases: impl Iterator<Item = &'a Case> + Clone,
+    seconds: f64,
+) -> [(&'static str, String); 4] {
+    let failures = cases.clone().filter(|case| matches!(case.end, End::Failed { .. })).count();
+    [
+        ("tests", cases.count().to_string()),
+        ("failures", failures.to_string()),
+        ("errors", "0".to_owned()),
+        ("time", format!("{seconds:.3}")),
+    ]
+}
+
+/// The tests of a container, or of a job as a whole.
+struct Suite {
+    name: String,
+    started: Time,
+    seconds: f64,
+    properties: Vec<(&'static str, String)>,
+    cases: Vec<Case>,
+}
+
+impl Suite {
+    fn write(&self, xml: &mut Xml) {
+        let skipped = self.cases.iter().filter(|case| matches!(case.end, End::Skipped { .. }));
+        let own = [
+            ("name", self.name.clone()),
+            ("skipped", skipped.count().to_string()),
+            ("timestamp", self.started.0.strftime("%Y-%m-%dT%H:%M:%S").to_string()),
+        ];
+        let counts = counts(self.cases.iter(), self.seconds);
+        xml.open("testsuite", &[&own[..], &counts].concat());
+        xml.open("properties", &[]);
+        for (name, value) in &self.properties {
+            xml.empty("property", &[("name", (*name).to_owned()), ("value", value.clone())]);
+        }
+        xml.close("properties");
+        self.cases.iter().for_each(|case| case.write(xml));
+        xml.close("testsuite");
+    }
+}
+
+/// What a job has beside its containers.
+fn whole(view: &View<'_>, of_job: &OfJob) -> Suite {
+    let job = view.job.clone().unwrap_or_default();
+    let name = format!("the containers of job {job} are known");
+    let properties = vec![
+        ("verdict", view.verdict.as_str().to_owned()),
+        ("job", job.clone()),
+        ("containers", of_job.kinds.clone()),
+        ("execs", view.execs.to_string()),
+    ];
+    Suite {
+        name: format!("job {job}"),
+        started: view.span().0.unwrap_or(of_job.now),
+        seconds: 0.0,
+        properties,
+        cases: vec![seen(name, &of_job.reasons)],
+    }
+}
+
+/// A container, and those of its findings that are listed.
+fn suite(view: &View<'_>, part: &Part<'_>, listed: &[Listed<'_, '_>]) -> Suite {
+    let inside = part.inside();
+    let mut cases: Vec<Case> = listed.iter().map(failed).collect();
+    cases.extend(part.allowed.iter().take(FINDINGS_MAX).map(|found| Case {
         class: words::name(&found.recipe),
         name: phrase::allowed_headline(found),
         end: End::Skipped { message: words::name(&found.reason) },
     }));
-    if phrase::verdict(report) != Verdict::Findings {
-        let (class, name) =
-            ("buildwarden".to_owned(), "nothing suspicious was executed".to_owned());
-        cases.push(Case { class, name, end: End::Passed });
+    let beyond = part.count().saturating_sub(listed.len() as u64);
+    let nothing = format!("nothing suspicious was executed{inside}");
+    if !part.has_findings() {
+        cases.push(Case::own(nothing, End::Passed));
+    } else if listed.is_empty() {
+        // What has findings never passes.
+        let message = format!("{} not listed here", words::count(beyond, "finding", "findings"));
+        let end = End::Failed { kind: "findings", message, text: String::new() };
+        cases.push(Case::own(nothing, end));
     }
-    cases.push(seen(report));
-    distinguish(&mut cases);
-
-    let failures = cases.iter().filter(|case| matches!(case.end, End::Failed { .. })).count();
-    let skipped = cases.iter().filter(|case| matches!(case.end, End::Skipped { .. })).count();
-    let seconds = report.finished.ns_since(report.started) as f64 / 1e9;
-    let mut xml = Xml(Writer::new_with_indent(Vec::new(), b' ', 2));
-    xml.event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
-    let counts = [
-        ("tests", cases.len().to_string()),
-        ("failures", failures.to_string()),
-        ("errors", "0".to_owned()),
-        ("time", format!("{seconds:.3}")),
-    ];
-    let suite_only = [
-        ("name", phrase::container(report)),
-        ("skipped", skipped.to_string()),
-        ("timestamp", report.started.0.strftime("%Y-%m-%dT%H:%M:%S").to_string()),
-    ];
-    xml.open("testsuites", &[&[("name", "buildwarden".to_owned())][..], &counts].concat());
-    xml.open("testsuite", &[&suite_only[..], &counts].concat());
-    xml.open("properties", &[]);
-    let job = report.job.as_ref().map(|job| words::name(&job.id));
-    let properties = [
-        ("verdict", Some(phrase::verdict(report).as_str().to_owned())),
-        ("container", Some(words::name(&report.container.id))),
-        ("job", job),
-        ("execs", Some(report.completeness.execs.to_string())),
-        ("findings not listed", (beyond > 0).then(|| beyond.to_string())),
-    ];
-    for (name, value) in properties {
-        if let Some(value) = value {
-            xml.empty("property", &[("name", name.to_owned()), ("value", value)]);
+    let everything = format!("everything was seen{inside}");
+    cases.push(match part.is_set_aside && part.missing.is_empty() {
+        true => {
+            let message = "it still runs, and what it does from here on does not count".to_owned();
+            Case::own(everything, End::Skipped { message })
         }
+        false => seen(everything, &part.missing),
+    });
+
+    let properties = [
+        ("verdict", Some(part.word.to_owned())),
+        ("container", Some(words::name(&part.container.id))),
+        ("job", part.job.map(|job| words::name(&job.id))),
+        ("execs", part.execs.map(|execs| execs.to_string())),
+        ("findings not listed", (beyond > 0).then(|| beyond.to_string())),
+        // The steps of a build have no other name that says what they are.
+        ("command", view.of_job.as_ref().and_then(|_| part.step(COMMAND))),
+    ];
+    let started = part.started.unwrap_or(part.until);
+    Suite {
+        name: summary::container(part.container),
+        started,
+        seconds: seconds(started, part.until),
+        properties: properties
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect(),
+        cases,
     }
-    xml.close("properties");
-    cases.iter().for_each(|case| case.write(&mut xml));
-    xml.close("testsuite");
-    xml.close("testsuites");
-    xml.into_text()
 }
 
 /// One test case.
@@ -82,6 +171,11 @@ enum End {
 }
 
 impl Case {
+    /// One of ours.
+    fn own(name: String, end: End) -> Case {
+        Case { class: "buildwarden".to_owned(), name, end }
+    }
+
     fn write(&self, xml: &mut Xml) {
         let attributes = [("classname", self.class.clone()), ("name", self.name.clone())];
         match &self.end {
@@ -104,18 +198,19 @@ impl Case {
 }
 
 /// A finding.
-fn failed(report: &Report, found: &Finding) -> Case {
-    let group = finding::Group::of(found);
-    let mut lines = vec![
-        format!("command: {}", phrase::command(found)),
-        format!("started by: {}", phrase::lineage(found).join(" → ")),
-    ];
+fn failed(listed: &Listed<'_, '_>) -> Case {
+    let Listed { part, finding: found, .. } = listed;
+    let mut lines = vec![format!("command: {}", phrase::command(found))];
+    if part.name.is_some() {
+        lines.push(format!("container: {}", summary::container(part.container)));
+    }
+    lines.push(format!("started by: {}", phrase::lineage(found).join(" → ")));
     lines.extend(phrase::places(found).iter().map(|place| format!("address: {place}")));
-    lines.push(finding::happened(&group, report.started));
+    lines.push(part.happened(&finding::Group::of(found)));
     lines.extend(finding::notes(found));
     let advice = phrase::advice(found);
     lines.extend(advice.iter().enumerate().map(|(i, line)| format!("{}. {line}", i + 1)));
-    let name = phrase::headline(found);
+    let name = format!("{}{}", phrase::headline(found), part.inside());
     let message = format!("{}: {name}", phrase::importance(found.importance));
     let kind = found.importance.as_str();
     let end = End::Failed { kind, message, text: lines.join("\n") };
@@ -123,22 +218,20 @@ fn failed(report: &Report, found: &Finding) -> Case {
 }
 
 /// Whether everything was seen.
-fn seen(report: &Report) -> Case {
-    let shortcomings = phrase::shortcomings(&report.completeness);
-    let end = match shortcomings.is_empty() {
-        true => End::Passed,
-        false => End::Failed {
+fn seen(name: String, missing: &[String]) -> Case {
+    let end = match missing {
+        [] => End::Passed,
+        _ => End::Failed {
             kind: "incomplete",
             message: "not everything was seen".to_owned(),
-            text: shortcomings.join("\n"),
+            text: missing.join("\n"),
         },
     };
-    let (class, name) = ("buildwarden".to_owned(), "everything was seen".to_owned());
-    Case { class, name, end }
+    Case::own(name, end)
 }
 
-/// Readers take tests of the same name for one: the second is called so.
-fn distinguish(cases: &mut [Case]) {
+/// The second of the same name is called so.
+fn distinguish<'a>(cases: impl Iterator<Item = &'a mut Case>) {
     let mut seen: HashMap<(String, String), u64> = HashMap::new();
     for case in cases {
         let count = seen.entry((case.class.clone(), case.name.clone())).or_insert(0);

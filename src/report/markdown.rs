@@ -4,6 +4,8 @@
 //! whose fences are longer than any run of backticks in them: there is no markup, no
 //! HTML, no link and no mention in there, whatever it says.
 
+mod job;
+
 use super::{
     model::{Finding, Report, Verdict},
     phrase,
@@ -13,8 +15,10 @@ use super::{
         tree::process_tree,
         words,
     },
+    view::{Part, View},
 };
 use crate::escape;
+pub(super) use job::render as render_job;
 
 /// GitHub takes 65,536 characters in a comment, and 1 MiB in a job summary; so many bytes
 /// are fewer than either.
@@ -28,21 +32,18 @@ const WIDTH: usize = 110;
 pub(super) fn render(report: &Report) -> String {
     let mut page = head(report);
     let end = end(report);
-    let groups = finding::groups(&report.findings);
-    let mut left_out = report.findings_omitted;
-    page.push_str(&overview(&groups));
-    for (i, group) in groups.iter().enumerate() {
-        let alike = groups[..i].iter().find(|o| finding::is_alike(o.finding, group.finding));
-        let section = one(group, report, alike.map(|other| other.finding));
-        if page.len() + section.len() + end.len().max(END) > LONGEST {
-            left_out = left_out.saturating_add(groups[i..].iter().map(|group| group.count).sum());
-            break;
+    let view = View::of_report(report, None);
+    for part in &view.parts {
+        let groups = finding::groups(part.findings);
+        page.push_str(&overview(&groups));
+        let room = LONGEST.saturating_sub(page.len() + end.len().max(END));
+        let (sections, left_out) = sections(&groups, part, "###", room);
+        page.push_str(&sections);
+        if left_out > 0 {
+            let more = words::count(left_out, "more finding is", "more findings are");
+            let where_else = "`report.json` has what was kept";
+            page.push_str(&format!("**{more} left out here;** {where_else}.\n\n"));
         }
-        page.push_str(&section);
-    }
-    if left_out > 0 {
-        let more = words::count(left_out, "more finding is", "more findings are");
-        page.push_str(&format!("**{more} left out here;** `report.json` has what was kept.\n\n"));
     }
     for section in [allowed(report), tree(report), executables(report)] {
         if page.len() + section.len() + end.len() <= LONGEST {
@@ -52,14 +53,33 @@ pub(super) fn render(report: &Report) -> String {
     page + &end
 }
 
+/// The verdict with a sign, and in words.
+fn verdict(verdict: Verdict, summary: &str) -> String {
+    format!("## Buildwarden: {}\n\n**{}**\n\n", sign(verdict.as_str()), prose(summary))
+}
+
+/// A word for how a run or a job stands, with a sign that is seen from afar.
+fn sign(word: &'static str) -> String {
+    let sign = match word {
+        "clean" => "✅",
+        "findings" => "❌",
+        "set aside" => "⏸",
+        _ => "⚠",
+    };
+    format!("{sign} {word}")
+}
+
+/// Items of a list, as long as there is room.
+fn fitting(lines: &[String], room: usize) -> impl Iterator<Item = &str> {
+    lines.iter().scan(0, move |size, line| {
+        *size += line.len();
+        (*size <= room).then_some(line.as_str())
+    })
+}
+
 /// The verdict, and of what.
 fn head(report: &Report) -> String {
-    let word = match phrase::verdict(report) {
-        Verdict::Clean => "✅ clean",
-        Verdict::Findings => "❌ findings",
-        Verdict::Incomplete => "⚠ incomplete",
-    };
-    let mut page = format!("## Buildwarden: {word}\n\n**{}**\n\n", prose(&phrase::summary(report)));
+    let mut page = verdict(phrase::verdict(report), &phrase::summary(report));
     let mut fact = |name: &str, text: String| page.push_str(&format!("- {name}: {text}\n"));
     fact("container", code(&phrase::container(report)));
     if let Some(step) = &report.container.step {
@@ -84,11 +104,7 @@ fn head(report: &Report) -> String {
                 .iter()
                 .map(|line| format!("  - {}\n", prose(line)))
                 .collect();
-            let fit = lines.iter().scan(0, |size, line| {
-                *size += line.len();
-                (*size <= END).then_some(line.as_str())
-            });
-            page.extend(fit);
+            page.extend(fitting(&lines, END));
         }
     }
     page.push('\n');
@@ -128,12 +144,27 @@ fn times(group: &Group<'_>) -> String {
     }
 }
 
-/// One finding with its evidence.
-fn one(group: &Group<'_>, report: &Report, alike: Option<&Finding>) -> String {
+/// The findings of a container, as long as there is room, and how many are left out.
+fn sections(groups: &[Group<'_>], part: &Part<'_>, level: &str, room: usize) -> (String, u64) {
+    let mut sections = String::new();
+    for (i, group) in groups.iter().enumerate() {
+        let alike = groups[..i].iter().find(|o| finding::is_alike(o.finding, group.finding));
+        let section = one(group, part, level, alike.map(|other| other.finding));
+        if sections.len() + section.len() > room {
+            let beyond: u64 = groups[i..].iter().map(|group| group.count).sum();
+            return (sections, beyond.saturating_add(part.findings_omitted));
+        }
+        sections.push_str(&section);
+    }
+    (sections, part.findings_omitted)
+}
+
+/// One finding with its evidence, below a title of this level.
+fn one(group: &Group<'_>, part: &Part<'_>, level: &str, alike: Option<&Finding>) -> String {
     let found = group.finding;
     let title = if found.title.is_empty() { &found.recipe } else { &found.title };
     let mut section = format!(
-        "### {}. {}: {}{}\n\n{}\n\n{}\n",
+        "{level} {}. {}: {}{}\n\n{}\n\n{}\n",
         found.n,
         phrase::importance(found.importance),
         code(&phrase::headline(found)),
@@ -144,7 +175,7 @@ fn one(group: &Group<'_>, report: &Report, alike: Option<&Finding>) -> String {
     );
     let mut item = |text: String| section.push_str(&format!("- {text}\n"));
     phrase::places(found).iter().for_each(|place| item(prose(place)));
-    item(prose(&finding::happened(group, report.started)));
+    item(prose(&part.happened(group)));
     finding::notes(found).iter().for_each(|note| item(prose(note)));
     let lineage: Vec<String> = phrase::lineage(found).iter().map(|line| code(line)).collect();
     item(format!("Started by {}", lineage.join(" → ")));
@@ -260,8 +291,24 @@ fn longest_run(text: &str) -> usize {
 /// A sentence of ours that may quote a build: what is no plain word of it becomes code.
 fn prose(text: &str) -> String {
     let visible = escape::prose(text);
-    let words = visible.split(' ').filter(|word| !word.is_empty());
-    words.enumerate().map(|(i, text)| word(text, i == 0)).collect::<Vec<_>>().join(" ")
+    let mut rest = visible.as_ref();
+    let mut parts: Vec<String> = Vec::new();
+    // A command of ours stands in backticks.
+    while let Some((before, after)) = rest.split_once("`buildwarden ")
+        && let Some((command, after)) = after.split_once("` ")
+    {
+        parts.extend(plain(before, parts.is_empty()));
+        parts.push(code(&format!("buildwarden {command}")));
+        rest = after;
+    }
+    parts.extend(plain(rest, parts.is_empty()));
+    parts.join(" ")
+}
+
+/// The words of a text; with `first`, a line may begin with them.
+fn plain(text: &str, first: bool) -> Vec<String> {
+    let words = text.split(' ').filter(|word| !word.is_empty());
+    words.enumerate().map(|(i, text)| word(text, first && i == 0)).collect()
 }
 
 /// A word as it is when nothing in it can mean anything to a reader of Markdown, else as
@@ -334,6 +381,8 @@ mod tests {
             ("größe → naïve ` x", "größe → naïve `` ` `` x"),
             ("a\u{202e}b :smile:", "`a\\u{202e}b` `:smile`:"),
             ("... user@example.com", "`...` `user@example.com`"),
+            ("gone; `buildwarden gc` writes it", "gone; `buildwarden gc` writes it"),
+            ("`buildwarden <b> x` y `buildwarden z", "`buildwarden <b> x` y `` `buildwarden `` z"),
         ];
         for (text, want) in cases {
             assert_eq!(prose(text), want, "{text:?}");

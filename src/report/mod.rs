@@ -17,10 +17,12 @@ mod ocsf;
 mod phrase;
 pub mod place;
 mod sarif;
+pub mod signed;
 pub mod text;
 mod time;
 mod tree;
 mod verdict;
+mod view;
 
 pub use bytes::Bytes;
 pub use time::Time;

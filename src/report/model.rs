@@ -77,6 +77,13 @@ pub struct Report {
     pub cost: Cost,
     /// The event file with every exec; null when it is not kept.
     pub events: Option<Events>,
+    /// The annotation log as the report found it; left out by programs that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogBefore>,
+    /// Which recipes and policy judged: the same here, the same there. Left out when not one
+    /// set judged all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
 }
 
 impl Report {
@@ -495,6 +502,18 @@ pub struct Cost {
     pub collector_cpu_ms: f64,
     /// Size of the container's ring buffer.
     pub ring_bytes: u64,
+}
+
+/// The annotation log that a report was made from: all of it but its last line, which is
+/// about the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogBefore {
+    /// Its name, beside the report.
+    pub file: String,
+    /// How many bytes it had.
+    pub bytes: u64,
+    /// Their SHA-256, in lower case hexadecimal digits.
+    pub sha256: String,
 }
 
 /// The event file that a report was made from.

@@ -2,9 +2,11 @@
 
 use super::{
     Bytes, Time, json,
-    model::{Ancestor, Class, Finding, Importance, Report, Verdict},
+    model::{Ancestor, Class, Container, Finding, Importance, Producer},
     phrase,
+    sarif::INCOMPLETE,
     text::{command, words},
+    view::{Listed, OfJob, View},
 };
 use crate::{escape, event::base_name};
 use serde_json::{Map, Value, json};
@@ -15,24 +17,36 @@ const VERSION: &str = "1.8.0";
 /// Bytes of a command line.
 const COMMAND: usize = 8_000;
 
-/// A line for each finding, and one for a run that was not seen in full; none for a
-/// clean run.
-pub(super) fn render(report: &Report) -> serde_json::Result<String> {
-    let mut out = String::new();
-    let (listed, beyond) = phrase::listed(report);
-    for (_, found) in listed {
-        out.push_str(&json::line(&event(report, found, beyond))?);
-        out.push('\n');
+/// A line for each finding, and one for each container without any that was not seen in
+/// full, as for a job that lacks more than that; none for what is clean.
+pub(super) fn render(view: &View<'_>) -> serde_json::Result<String> {
+    let (listed, beyond) = view.listed();
+    let mut events: Vec<Value> =
+        listed.iter().map(|listed| event(view.tool, listed, beyond)).collect();
+    for part in view.parts.iter().filter(|part| part.findings.is_empty()) {
+        if !part.missing.is_empty() {
+            let resource = json!({ "type": "container", "uid": words::name(&part.container.id) });
+            let uid = uid(part.container, INCOMPLETE);
+            events.push(incomplete(view.tool, &uid, &part.missing, part.until, resource));
+        }
     }
-    if phrase::verdict(report) == Verdict::Incomplete {
-        out.push_str(&json::line(&incomplete(report))?);
+    if let (Some(OfJob { reasons, now, .. }), Some(job)) = (&view.of_job, &view.job)
+        && !reasons.is_empty()
+    {
+        let resource = json!({ "type": "job", "uid": job });
+        let uid = format!("{job}/{INCOMPLETE}");
+        events.push(incomplete(view.tool, &uid, reasons, *now, resource));
+    }
+    let mut out = String::new();
+    for event in events {
+        out.push_str(&json::line(&event)?);
         out.push('\n');
     }
     Ok(out)
 }
 
 /// What every event has. `about` is the event's `finding_info`.
-fn base(report: &Report, time: Time, importance: Importance, about: Value) -> Map<String, Value> {
+fn base(tool: &Producer, time: Time, importance: Importance, about: Value) -> Map<String, Value> {
     let (severity_id, severity) = match importance {
         Importance::Critical => (5, "Critical"),
         Importance::Medium => (3, "Medium"),
@@ -58,7 +72,7 @@ fn base(report: &Report, time: Time, importance: Importance, about: Value) -> Ma
             "product": {
                 "name": "Buildwarden",
                 "vendor_name": "Buildwarden",
-                "version": words::name(&report.tool.version),
+                "version": words::name(&tool.version),
             },
         },
         "finding_info": about,
@@ -69,22 +83,23 @@ fn base(report: &Report, time: Time, importance: Importance, about: Value) -> Ma
     }
 }
 
-fn event(report: &Report, found: &Finding, beyond: u64) -> Value {
+fn event(tool: &Producer, listed: &Listed<'_, '_>, beyond: u64) -> Value {
+    let Listed { part, finding: found, .. } = listed;
     let title = match found.title.as_str() {
         "" => words::name(&found.recipe),
         title => words::name(title),
     };
     let about = json!({
-        "uid": uid(report, &found.n.to_string()),
+        "uid": uid(part.container, &found.n.to_string()),
         "title": title,
         "desc": phrase::headline(found),
         "created_time": ms(found.exec.time),
         "analytic": { "type_id": 1, "type": "Rule", "uid": words::name(&found.recipe), "name": title },
         "attacks": [attack(found)],
     });
-    let mut event = base(report, found.exec.time, found.importance, about);
+    let mut event = base(tool, found.exec.time, found.importance, about);
     event.insert("message".into(), phrase::headline(found).into());
-    event.insert("evidences".into(), evidences(report, found).into());
+    event.insert("evidences".into(), evidences(part.container, found).into());
     event.insert("observables".into(), observables(found).into());
     let advice = phrase::advice(found).join("\n");
     if !advice.is_empty() {
@@ -95,37 +110,40 @@ fn event(report: &Report, found: &Finding, beyond: u64) -> Value {
         json!({
             "finding": found.n,
             "findings_omitted": beyond,
-            "job": report.job.as_ref().map(|job| words::name(&job.id)),
+            "job": part.job.map(|job| words::name(&job.id)),
             "exec_sequence": found.exec.sequence,
             "flags": found.exec.flags.iter().take(16).map(|flag| words::name(flag)).collect::<Vec<_>>(),
             "outcome": found.outcome,
-            "complete": report.completeness.is_complete(),
+            "complete": part.missing.is_empty(),
         }),
     );
     Value::Object(event)
 }
 
-/// A run that cannot be called clean.
-fn incomplete(report: &Report) -> Value {
-    let shortcomings = phrase::shortcomings(&report.completeness).join("; ");
+/// What cannot be called clean.
+fn incomplete(
+    tool: &Producer,
+    uid: &str,
+    missing: &[String],
+    time: Time,
+    resource: Value,
+) -> Value {
+    let missing = missing.join("; ");
     let about = json!({
-        "uid": uid(report, "incomplete"),
+        "uid": uid,
         "title": "Not everything was seen",
-        "desc": shortcomings,
-        "created_time": ms(report.finished),
+        "desc": missing,
+        "created_time": ms(time),
     });
-    let mut event = base(report, report.finished, Importance::Medium, about);
-    event.insert("message".into(), format!("not everything was seen: {shortcomings}").into());
-    event.insert(
-        "resources".into(),
-        json!([{ "type": "container", "uid": words::name(&report.container.id) }]),
-    );
+    let mut event = base(tool, time, Importance::Medium, about);
+    event.insert("message".into(), format!("not everything was seen: {missing}").into());
+    event.insert("resources".into(), json!([resource]));
     Value::Object(event)
 }
 
 /// The container, its run, and what of it.
-fn uid(report: &Report, what: &str) -> String {
-    format!("{}/{}/{what}", words::name(&report.container.id), report.container.run)
+fn uid(container: &Container, what: &str) -> String {
+    format!("{}/{}/{what}", words::name(&container.id), container.run)
 }
 
 /// Milliseconds since 1970, as OCSF's `timestamp_t`.
@@ -142,7 +160,7 @@ fn attack(found: &Finding) -> Value {
 }
 
 /// The process first, then the addresses that its arguments name.
-fn evidences(report: &Report, found: &Finding) -> Vec<Value> {
+fn evidences(container: &Container, found: &Finding) -> Vec<Value> {
     const MOST: usize = 100;
     let exec = &found.exec;
     let mut process = json!({
@@ -154,7 +172,7 @@ fn evidences(report: &Report, found: &Finding) -> Vec<Value> {
         "cmd_line": words::clip(&phrase::command(found), COMMAND),
         "created_time": ms(exec.time),
         "user": { "uid": exec.uid.to_string() },
-        "container": container(report),
+        "container": about(container),
         "ancestry": found.ancestry.iter().take(64).map(ancestor).collect::<Vec<_>>(),
     });
     if let Some(parent) = found.ancestry.first() {
@@ -181,8 +199,7 @@ fn ancestor(ancestor: &Ancestor) -> Value {
     })
 }
 
-fn container(report: &Report) -> Value {
-    let container = &report.container;
+fn about(container: &Container) -> Value {
     let mut about = json!({ "uid": words::name(&container.id) });
     if let Some(name) = &container.name {
         about["name"] = words::name(name).into();

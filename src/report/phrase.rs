@@ -10,22 +10,8 @@ use super::{
     },
 };
 
-/// Findings that a list for a program holds at most. GitHub shows no more of a SARIF file,
-/// and no other reader of these lists likes more.
-pub(super) const FINDINGS_MAX: usize = 5_000;
-
-/// The findings that such a list holds, with their place in the report: the most
-/// important first where there are too many, else all in their order.
-pub(super) fn listed(report: &Report) -> (Vec<(usize, &Finding)>, u64) {
-    let mut list: Vec<(usize, &Finding)> = report.findings.iter().enumerate().collect();
-    let beyond = list.len().saturating_sub(FINDINGS_MAX) as u64;
-    if beyond > 0 {
-        list.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.importance));
-        list.truncate(FINDINGS_MAX);
-        list.sort_by_key(|(index, _)| *index);
-    }
-    (list, beyond.saturating_add(report.findings_omitted))
-}
+/// How many sentences there are on what was not seen of a container.
+pub(super) const SHORTCOMINGS: usize = 20;
 
 pub(super) fn plain(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
@@ -113,8 +99,8 @@ pub(super) fn summary(report: &Report) -> String {
 
 /// What is missing, a sentence each, not too many and not too long.
 pub(super) fn shortcomings(completeness: &Completeness) -> Vec<String> {
-    const MOST: usize = 20;
-    completeness.shortcomings().iter().take(MOST).map(|line| words::sentence(line)).collect()
+    let found = completeness.shortcomings();
+    found.iter().take(SHORTCOMINGS).map(|line| words::sentence(line)).collect()
 }
 
 /// Who the container is: `web-build, 7f3a9c1e5b2d, from node:20, through podman`.

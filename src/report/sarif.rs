@@ -3,10 +3,11 @@
 use super::{
     fingerprint::fingerprints,
     json,
-    model::{Class, Finding, Importance, Report, Verdict},
+    model::{Class, Finding, Importance, Verdict},
     phrase,
     place::Place,
-    text::{finding, words},
+    text::{finding, summary, words},
+    view::{Listed, OfJob, View},
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -16,29 +17,27 @@ const SCHEMA: &str =
 /// The rule of a run that was not seen in full.
 pub(super) const INCOMPLETE: &str = "incomplete";
 
-/// The report, one run of one tool.
-pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Result<String> {
-    let report_itself = Place::report();
-    let place = place.unwrap_or(&report_itself);
-    let (listed, beyond) = phrase::listed(report);
-    let fingerprints = fingerprints(&report.findings);
+/// The report, one run of one tool: GitHub takes no more of them from a file.
+pub(super) fn render(view: &View<'_>) -> serde_json::Result<String> {
+    let (listed, beyond) = view.listed();
+    let fingerprints = fingerprints(view.findings());
     let mut rules = Rules::default();
     let mut results: Vec<Value> = listed
         .iter()
-        .map(|(at, found)| result(report, found, &fingerprints[*at], rules.index(found), place))
+        .map(|found| result(found, &fingerprints[found.index], rules.index(found.finding)))
         .collect();
-    let complete = report.completeness.is_complete();
-    if phrase::verdict(report) == Verdict::Incomplete {
+    if view.verdict == Verdict::Incomplete {
         results.push(json!({
             "ruleId": INCOMPLETE,
             "ruleIndex": rules.incomplete(),
             "level": "warning",
-            "message": { "text": message(&phrase::shortcomings(&report.completeness).join("; ")) },
-            "locations": [location(place)],
+            "message": { "text": message(&view.missing.join("; ")) },
+            "locations": [location(view.place())],
             "partialFingerprints": { "buildwarden/v1": INCOMPLETE },
         }));
     }
-    let mut notifications: Vec<Value> = phrase::shortcomings(&report.completeness)
+    let mut notifications: Vec<Value> = view
+        .missing
         .iter()
         .map(|line| json!({ "level": "warning", "message": { "text": message(line) } }))
         .collect();
@@ -49,25 +48,35 @@ pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Resu
             "message": { "text": format!("{more} not listed here") },
         }));
     }
-    let category = report.job.as_ref().map_or("buildwarden".to_owned(), |job| words::name(&job.id));
+    let category = view.job.as_deref().unwrap_or("buildwarden");
+    let mut invocation = json!({ "executionSuccessful": view.missing.is_empty() });
+    let (started, finished) = view.span();
+    for (name, time) in [("startTimeUtc", started), ("endTimeUtc", finished)] {
+        if let Some(time) = time {
+            invocation[name] = json!(time);
+        }
+    }
+    invocation["toolExecutionNotifications"] = notifications.into();
+    let mut properties = json!({ "verdict": view.verdict });
+    match (&view.of_job, view.parts.first()) {
+        (Some(OfJob { kinds, .. }), _) => properties["containers"] = kinds.as_str().into(),
+        (None, Some(part)) => properties["container"] = summary::container(part.container).into(),
+        (None, None) => {}
+    }
+    properties["execs"] = view.execs.into();
     json::pretty(&json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
-                "name": words::name(&report.tool.name),
-                "version": words::name(&report.tool.version),
+                "name": words::name(&view.tool.name),
+                "version": words::name(&view.tool.version),
                 "informationUri": env!("CARGO_PKG_REPOSITORY"),
                 "rules": rules.list,
                 "supportedTaxonomies": [{ "name": TAXONOMY, "index": 0 }],
             }},
             "automationDetails": { "id": format!("buildwarden/{category}/") },
-            "invocations": [{
-                "executionSuccessful": complete,
-                "startTimeUtc": report.started,
-                "endTimeUtc": report.finished,
-                "toolExecutionNotifications": notifications,
-            }],
+            "invocations": [invocation],
             "taxonomies": [{
                 "name": TAXONOMY,
                 "organization": "MITRE",
@@ -77,11 +86,7 @@ pub(super) fn render(report: &Report, place: Option<&Place>) -> serde_json::Resu
             }],
             "columnKind": "unicodeCodePoints",
             "results": results,
-            "properties": {
-                "verdict": phrase::verdict(report),
-                "container": phrase::container(report),
-                "execs": report.completeness.execs,
-            },
+            "properties": properties,
         }],
     }))
 }
@@ -190,37 +195,40 @@ impl Rules {
     }
 }
 
-fn result(
-    report: &Report,
-    found: &Finding,
-    fingerprint: &str,
-    rule: usize,
-    place: &Place,
-) -> Value {
-    let group = finding::Group::of(found);
-    let mut text = vec![
-        phrase::headline(found),
-        phrase::command(found),
-        finding::happened(&group, report.started),
-        format!("Started by {}", phrase::lineage(found).join(" → ")),
-    ];
+fn result(listed: &Listed<'_, '_>, fingerprint: &str, rule: usize) -> Value {
+    let Listed { part, finding: found, .. } = listed;
+    let mut text = vec![phrase::headline(found), phrase::command(found)];
+    text.extend(part.name.as_ref().map(|name| format!("In {name}")));
+    text.push(part.happened(&finding::Group::of(found)));
+    text.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
     text.extend(phrase::advice(found));
     let addresses = found.addresses.iter().take(100);
+    let mut location = location(part.place);
+    let mut properties = json!({
+        "finding": found.n,
+        "importance": found.importance,
+        "tool": words::name(&found.tool.name),
+        "addresses": addresses.map(|address| words::name(&address.address)).collect::<Vec<_>>(),
+        "exec": found.exec.sequence,
+        "time": found.exec.time,
+    });
+    if let Some(name) = &part.name {
+        location["logicalLocations"] = json!([{
+            "name": name,
+            "fullyQualifiedName": words::name(&part.container.id),
+            "kind": "container",
+        }]);
+        properties["container"] = summary::container(part.container).into();
+        properties["job"] = part.job.map(|job| words::name(&job.id)).into();
+    }
     json!({
         "ruleId": words::name(&found.recipe),
         "ruleIndex": rule,
         "level": level(found.importance),
         "message": { "text": message(&text.join("\n")) },
-        "locations": [location(place)],
+        "locations": [location],
         "partialFingerprints": { "buildwarden/v1": fingerprint },
-        "properties": {
-            "finding": found.n,
-            "importance": found.importance,
-            "tool": words::name(&found.tool.name),
-            "addresses": addresses.map(|address| words::name(&address.address)).collect::<Vec<_>>(),
-            "exec": found.exec.sequence,
-            "time": found.exec.time,
-        },
+        "properties": properties,
     })
 }
 
@@ -231,7 +239,9 @@ fn level(importance: Importance) -> &'static str {
     }
 }
 
-fn location(place: &Place) -> Value {
+fn location(place: Option<&Place>) -> Value {
+    let report_itself = Place::report();
+    let place = place.unwrap_or(&report_itself);
     json!({
         "physicalLocation": {
             "artifactLocation": { "uri": uri(&place.path) },

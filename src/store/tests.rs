@@ -113,6 +113,7 @@ fn the_log_and_the_live_directory_say_how_far_a_run_is() {
         formats_failed: Vec::new(),
         job: None,
         other_jobs: vec![],
+        sha256: Default::default(),
     };
     host.log("c", "c").finished(Time::from_unix_ns(5), &finished).unwrap();
     let store = host.store();

@@ -6,16 +6,17 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("escape", &[]),
+    ("chain", &[]),
     ("event", &[]),
     ("pattern", &[]),
     ("wire", &["event"]),
     ("redact", &["event"]),
     ("detect", &["escape", "event", "pattern"]),
-    ("report", &["escape", "event"]),
-    ("execlog", &["event", "report"]),
-    ("annotation", &["report"]),
+    ("report", &["chain", "escape", "event"]),
+    ("execlog", &["chain", "event", "report"]),
+    ("annotation", &["chain", "report"]),
     ("host", &[]),
     ("cgroup", &["host"]),
     ("oci", &["pattern", "report"]),
@@ -28,6 +29,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
         &[
             "annotation",
             "cgroup",
+            "chain",
             "config",
             "detect",
             "escape",
@@ -43,6 +45,10 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ),
     ("store", &["annotation", "collect", "config", "escape", "execlog", "oci", "report"]),
     ("export", &["annotation", "collect", "config", "escape", "report", "store"]),
+    (
+        "verify",
+        &["annotation", "chain", "collect", "detect", "escape", "event", "execlog", "report"],
+    ),
     ("doctor", &["config", "escape", "host", "report", "trace"]),
     (
         "cli",
@@ -63,13 +69,14 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "runtime",
             "store",
             "trace",
+            "verify",
         ],
     ),
 ];
 
 /// The rooms of values in, values out.
-const PURE: [&str; 8] =
-    ["escape", "event", "pattern", "wire", "redact", "detect", "report", "execlog"];
+const PURE: [&str; 9] =
+    ["escape", "chain", "event", "pattern", "wire", "redact", "detect", "report", "execlog"];
 
 /// What those may not name: files, network, environment, processes, clocks.
 const IMPURE: [&str; 16] = [

@@ -69,8 +69,9 @@ fn a_job_has_one_verdict_over_all_its_containers() {
     let (code, page) = host.gate(&["--format", "html", "--exclude", "service"]);
     assert_eq!(code, 0);
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("Findings of web"), "{page}");
-    let (code, said) = host.gate(&["--format", "sarif"]);
-    assert!(code == 1 && said.contains("of a job there is text, json and html"), "{said}");
+    let digest = format!("app.tar=sha256:{}", "0".repeat(64));
+    let (code, said) = host.gate(&["--format", "in-toto", "--subject", &digest]);
+    assert!(code == 1 && said.contains("what one container executed"), "{said}");
     let (_, json) = host.gate(&["--format", "json", "--exclude", "service"]);
     let parsed: JobReport = serde_json::from_str(&json).unwrap();
     assert_eq!(json::pretty(&parsed).unwrap(), json);
@@ -256,6 +257,53 @@ fn a_pattern_asks_for_many_jobs_and_an_environment_for_its_own() {
     let watched = text(&watched.stdout);
     let ends: Vec<_> = watched.lines().filter_map(|l| l.split_whitespace().last()).collect();
     assert_eq!(ends, ["clean", "findings"], "{watched}");
+}
+
+#[test]
+fn a_job_is_written_in_several_formats_at_once() {
+    let host = Host::new();
+    let mut step = report("one-finding", "buildkit1", job("acme/web/7"));
+    step.container.step = Some(Step {
+        command: ["/bin/sh", "-c", "npm ci"].map(Into::into).to_vec(),
+        command_omitted: 0,
+        build: None,
+    });
+    let mut run = host.begin_for("buildkit1", step.container.clone(), job("acme/web/7"));
+    run.end(step.verdict, &step.findings.clone(), Some(&step));
+    host.ended("db", "incomplete", "acme/web/7");
+    let running = host.begin_for("service", container("service", 1), job("acme/web/7"));
+    let file = |name: &str| host.root.path().join(name).to_str().unwrap().to_owned();
+    fs::write(file("Dockerfile"), "FROM node:20\n\nRUN npm ci\n").unwrap();
+
+    let outputs = [
+        ("markdown", "r.md"),
+        ("sarif", "r.sarif"),
+        ("junit", "r.xml"),
+        ("gitlab-codequality", "r.json"),
+        ("ocsf", "r.jsonl"),
+        ("github", "-"),
+    ];
+    let mut args = vec!["--running-ok".to_owned(), "--fail-on".to_owned(), "critical".to_owned()];
+    args.extend(["--dockerfile".to_owned(), file("Dockerfile")]);
+    for (format, name) in outputs {
+        let output = if name == "-" { name.to_owned() } else { file(name) };
+        args.extend(["--format".to_owned(), format.to_owned(), "--output".to_owned(), output]);
+    }
+    let (code, said) = host.gate(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 10, "{said}");
+    assert!(said.starts_with("::error title=Buildwarden"), "{said}");
+    assert!(said.contains("file=") && said.contains("Dockerfile,line=3,endLine=3::"), "{said}");
+    for (name, wants) in [
+        ("r.md", ["## Buildwarden: ❌ findings", "\n⏸ set aside | `"]),
+        ("r.sarif", ["Dockerfile", "the collector was killed"]),
+        ("r.xml", ["it still runs", "everything was seen in db"]),
+        ("r.json", ["/Dockerfile\",", "in web-build (buildkit1)"]),
+        ("r.jsonl", ["buildkit1/1/1", "db/1/incomplete"]),
+    ] {
+        let written = fs::read_to_string(file(name)).unwrap();
+        wants.iter().for_each(|want| assert!(written.contains(want), "{want}: {written}"));
+    }
+    drop(running);
 }
 
 #[test]

@@ -13,20 +13,20 @@ if [ "$containers" = '[]' ]; then
   exit 0
 fi
 
-report=$(mktemp)
-trap 'rm -f "$report"' EXIT
+files=$(mktemp -d)
+trap 'rm -rf "$files"' EXIT
+touch "$files/log" "$files/summary" "$files/annotations"
 code=0
-buildwarden report --this-job --fail-on critical --timeout 1m --output "$report" || code=$?
+buildwarden report --this-job --fail-on critical --timeout 1m --format text --output "$files/log" \
+  --format markdown --output "$files/summary" --format github --output "$files/annotations" ||
+  code=$?
 
-# What a build controls must not be taken for a command to the runner.
+# What a build controls must not be taken for a command to the runner. Annotations are such
+# commands; in them it is escaped.
 token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 echo "::stop-commands::$token"
-cat "$report"
+cat "$files/log"
 echo "::$token::"
-
-{
-  echo '<pre>'
-  sed 's/&/\&amp;/g; s/</\&lt;/g' "$report" | head -c 1000000
-  echo '</pre>'
-} >>"$GITHUB_STEP_SUMMARY"
+cat "$files/annotations"
+cat "$files/summary" >>"$GITHUB_STEP_SUMMARY"
 exit "$code"

@@ -1,7 +1,7 @@
 //! `buildwarden report --job`: one verdict over all containers of a job, and the gate
 //! that waits for them.
 
-use super::super::{Exit, list, terminal, which_job::WhichJob};
+use super::super::{Exit, formats, list, terminal, which_job::WhichJob};
 use crate::{
     annotation::Changes,
     collect::file::EXECS,
@@ -9,10 +9,9 @@ use crate::{
     escape,
     oci::Jobs,
     report::{
-        format::Format,
-        html, json,
+        Time,
+        format::{Format, JobContext, JobFormatError, render_job},
         model::{JobContainer, JobReport},
-        text,
     },
     store::{JobRuns, Known, Run, Snapshot, State, Store, StoreError, job_container},
 };
@@ -25,8 +24,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the report of a job can be written in.
-const FORMATS: [Format; 3] = [Format::Text, Format::Json, Format::Html];
 /// How long a gate waits when nobody says.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// The longest that anybody means.
@@ -78,12 +75,8 @@ pub(super) fn run(
     wanted: &[(Format, Option<&Path>)],
     config: Option<&Path>,
 ) -> anyhow::Result<Exit> {
-    let formats = wanted.iter().map(|(format, _)| *format);
-    if let Some(other) = formats.into_iter().find(|format| !FORMATS.contains(format)) {
-        bail!(
-            "--format {}: of a job there is text, json and html; give it with the report of a container",
-            other.name()
-        );
+    if wanted.iter().any(|(format, _)| *format == Format::InToto) {
+        return Err(JobFormatError::InToto.into());
     }
     let of = &args.of_job;
     let store = Store::of(&Settings::load(config)?);
@@ -102,12 +95,17 @@ pub(super) fn run(
         bail!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now));
     }
     let report = report(runs.jobs(), &now, expected, &set_aside)?;
+    let steps = report.containers.iter().map(|container| container.container.step.as_ref());
+    let places = args.dockerfile.as_deref().map(|file| formats::places(file, steps)).transpose()?;
+    let mut about = JobContext {
+        layout: super::layout(args, None),
+        places: places.unwrap_or_default(),
+        now: Time(jiff::Timestamp::now()),
+    };
     for (format, to) in wanted {
-        let text = match format {
-            Format::Json => json::pretty(&report).context("report as JSON")?,
-            Format::Html => html::render_job(&report),
-            _ => text::render_job(&report, super::layout(args, *to)),
-        };
+        about.layout = super::layout(args, *to);
+        let text = render_job(&report, *format, &about)
+            .with_context(|| format!("report of the job as {}", format.name()))?;
         super::write(&text, *to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes_job(&report)).unwrap_or(Exit::Success))

@@ -177,18 +177,16 @@ fn containers(report: &JobReport, runs: &[Run<'_>]) -> Markup {
 }
 
 fn row(container: &JobContainer, run: Option<&Run<'_>>) -> Markup {
-    let (class, word) =
-        match (words_of::has_findings(container), container.verdict, container.state) {
-            (true, ..) => {
-                let importance = container.findings.iter().map(|finding| finding.importance).max();
-                (Mood::of(Verdict::Findings, importance).class(), "findings")
-            }
-            (_, Some(Verdict::Clean), _) => (Mood::Good.class(), "clean"),
-            (_, Some(_), _) => (Mood::Unsure.class(), "incomplete"),
-            (_, None, JobState::SetAside) => ("neutral", "set aside"),
-            (_, None, JobState::Running) => (Mood::Unsure.class(), "running"),
-            (_, None, _) => (Mood::Unsure.class(), "no report"),
-        };
+    let word = words_of::word(container);
+    let class = match word {
+        "findings" => {
+            let importance = container.findings.iter().map(|finding| finding.importance).max();
+            Mood::of(Verdict::Findings, importance).class()
+        }
+        "clean" => Mood::Good.class(),
+        "set aside" => "neutral",
+        _ => Mood::Unsure.class(),
+    };
     html! {
         tr {
             td { span class={ "badge " (class) } { (word) } }

@@ -92,13 +92,11 @@ fn containers(page: &mut Page, report: &JobReport) {
 
 /// `asked` is the report's job, which may be a pattern for many.
 fn one(page: &mut Page, container: &JobContainer, asked: &str) {
-    let (ink, word) = match (has_findings(container), container.verdict, container.state) {
-        (true, ..) => (Ink::Critical, "findings"),
-        (_, Some(Verdict::Clean), _) => (Ink::Good, "clean"),
-        (_, Some(_), _) => (Ink::Critical, "incomplete"),
-        (_, None, JobState::SetAside) => (Ink::Plain, "running"),
-        (_, None, JobState::Running) => (Ink::Critical, "running"),
-        (_, None, _) => (Ink::Critical, "no report"),
+    let word = word(container);
+    let ink = match word {
+        "clean" => Ink::Good,
+        "set aside" => Ink::Plain,
+        _ => Ink::Critical,
     };
     let room = if page.width() < NARROW { 0 } else { EXECS };
     let execs = match container.verdict {
@@ -160,25 +158,42 @@ fn gaps(page: &mut Page, report: &JobReport) {
     }
 }
 
+/// How a container stands: its verdict, or why it has none.
+pub(in crate::report) fn word(container: &JobContainer) -> &'static str {
+    match (has_findings(container), container.verdict, container.state) {
+        (true, ..) => "findings",
+        (_, Some(Verdict::Clean), _) => "clean",
+        (_, Some(_), _) => "incomplete",
+        (_, None, JobState::SetAside) => "set aside",
+        (_, None, JobState::Running) => "running",
+        (_, None, _) => "no report",
+    }
+}
+
 /// What was not seen, and of what, a sentence each.
 pub(in crate::report) fn missing(report: &JobReport) -> Vec<String> {
     let mut notes: Vec<String> =
         report.reasons.iter().map(|reason| words::sentence(reason)).collect();
     for container in &report.containers {
         let name = brief(container);
-        match container.state {
-            JobState::Running => notes.push(format!(
-                "{name}: it is still running; if it is not, `buildwarden gc` ends its recording"
-            )),
-            JobState::Unfinished => notes.push(format!(
-                "{name}: it is gone and its report was not written; `buildwarden gc` writes it"
-            )),
-            JobState::Finished | JobState::SetAside => {}
-        }
-        let lacks = container.shortcomings.iter();
-        notes.extend(lacks.map(|lack| format!("{name}: {}", words::sentence(lack))));
+        notes.extend(lacks(container).iter().map(|lack| format!("{name}: {lack}")));
     }
     notes
+}
+
+/// What was not seen of a container, a sentence each.
+pub(in crate::report) fn lacks(container: &JobContainer) -> Vec<String> {
+    let state = match container.state {
+        JobState::Running => {
+            Some("it is still running; if it is not, `buildwarden gc` ends its recording")
+        }
+        JobState::Unfinished => {
+            Some("it is gone and its report was not written; `buildwarden gc` writes it")
+        }
+        JobState::Finished | JobState::SetAside => None,
+    };
+    let lacks = container.shortcomings.iter().map(|lack| words::sentence(lack));
+    state.map(str::to_owned).into_iter().chain(lacks).collect()
 }
 
 /// `web-build (7f3a9c1e5b2d)`: what `buildwarden report` takes, and a name where it has one.
