@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test screenshots e2e bench-detect bench-report fuzz install install-files deb clean
+.PHONY: build demo test screenshots e2e bench bench-quick bench-detect bench-report fuzz install install-files deb clean
 
 build:
 	$(CARGO) build --release --locked
@@ -36,6 +36,17 @@ E2E_PAIRS ?= 5
 e2e:
 	@integration/setup
 	@E2E_PAIRS=$(E2E_PAIRS) integration/root-tests --release --ignored --nocapture root_e2e
+
+# What Buildwarden costs, beside its references: docs/performance.md says how to read it. A
+# quarter of an hour; the quick one two minutes; BENCH=storms or another part alone. Both
+# measure a release build.
+bench:
+	@integration/setup
+	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_whole
+
+bench-quick:
+	@integration/setup
+	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_quick
 
 # What judging one exec costs; needs no root.
 bench-detect:

@@ -3,13 +3,10 @@
 
 use crate::{
     equality::{ENGINES, Scenario},
-    harness::Dir,
+    harness::{Dir, milliseconds, quantile},
 };
 use comfy_table::{CellAlignment, Table, presets};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const HEADER: [&str; 8] =
     ["ENGINE", "SCENARIO", "RESULT", "FINDINGS", "WITHOUT", "ADDED", "QUARTILES", "PAIRS"];
@@ -62,21 +59,9 @@ fn measure(scenario: &Scenario<'_>, dir: &Dir, pairs: usize) -> Option<Vec<Strin
     Some(vec![
         "pass".to_owned(),
         format!("{} of {0}", scenario.findings()),
-        format!("{:.0} ms", quantile(&mut without, 0.5)),
-        format!("{:+.0} ms", quantile(&mut added, 0.5)),
-        format!("{:+.0} … {:+.0}", quantile(&mut added, 0.25), quantile(&mut added, 0.75)),
+        format!("{:.0} ms", quantile(&without, 0.5)),
+        format!("{:+.0} ms", quantile(&added, 0.5)),
+        format!("{:+.0} … {:+.0}", quantile(&added, 0.25), quantile(&added, 0.75)),
         pairs.to_string(),
     ])
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-/// The value below which that part of them lies, between two of them as it comes.
-fn quantile(values: &mut [f64], part: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let at = (values.len() - 1) as f64 * part;
-    let (low, high) = (values[at.floor() as usize], values[at.ceil() as usize]);
-    low + (high - low) * at.fract()
 }

@@ -2,6 +2,7 @@
 //! with `integration/root-tests [FILTER]`, which gives it a bpffs of its own.
 
 mod argv;
+mod bench;
 mod build;
 mod ci;
 mod collector;

@@ -23,6 +23,7 @@ pub(crate) struct Container<'a> {
     dir: &'a Dir,
     id: String,
     spec: Value,
+    runtime: PathBuf,
 }
 
 impl<'a> Container<'a> {
@@ -30,7 +31,8 @@ impl<'a> Container<'a> {
     ///
     /// `/sync` is shared with the host; see [`Running::ready`].
     pub(crate) fn new(dir: &'a Dir, id: &str) -> Container<'a> {
-        let container = Container { dir, id: id.to_owned(), spec: spec(dir, id) };
+        let (id, spec) = (id.to_owned(), spec(dir, id));
+        let container = Container { dir, id, spec, runtime: "runc".into() };
         image::populate(&container.rootfs());
         fs::create_dir(container.sync()).unwrap();
         nix::unistd::mkfifo(&container.sync().join("go"), Mode::S_IRWXU).unwrap();
@@ -58,6 +60,21 @@ impl<'a> Container<'a> {
                 "env": [PATH, format!("BUILDWARDEN_CONFIG={}", self.dir.config().display())],
             }]);
         }
+        self
+    }
+
+    /// Registers a program that is not Buildwarden as the hook of these stages, and no others.
+    pub(crate) fn other_hooks(mut self, program: &Path, stages: &[&str]) -> Self {
+        self.spec["hooks"] = json!({});
+        for stage in stages {
+            self.spec["hooks"][*stage] = json!([{ "path": program, "args": ["hook"], "env": [] }]);
+        }
+        self
+    }
+
+    /// Takes another program for runc.
+    pub(crate) fn runtime(mut self, program: &Path) -> Self {
+        self.runtime = program.to_owned();
         self
     }
 
@@ -107,9 +124,11 @@ impl<'a> Container<'a> {
         self.bundle().join("sync")
     }
 
-    fn runc(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("runc");
+    /// `runc ARG…` with its root, or the program that was taken for it.
+    pub(crate) fn runc(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.runtime);
         command.arg("--root").arg(self.dir.path("runc")).args(args);
+        command.env("BUILDWARDEN_CONFIG", self.dir.config());
         command
     }
 
@@ -117,6 +136,18 @@ impl<'a> Container<'a> {
     pub(crate) fn write_config(&self) {
         let json = serde_json::to_vec_pretty(&self.spec).unwrap();
         fs::write(self.bundle().join("config.json"), json).unwrap();
+    }
+
+    /// Creates it, without a start.
+    pub(crate) fn create(&self) -> Command {
+        let mut create = self.runc(&["create", "--bundle"]);
+        create.arg(self.bundle()).arg(&self.id);
+        create
+    }
+
+    /// Takes it away, created or running.
+    pub(crate) fn delete(&self) -> Command {
+        self.runc(&["delete", "--force", &self.id])
     }
 
     /// Runs it to its end.
@@ -137,7 +168,7 @@ impl<'a> Container<'a> {
 impl Drop for Container<'_> {
     fn drop(&mut self) {
         // Already gone when the test went well.
-        run(&mut self.runc(&["delete", "--force", &self.id]));
+        run(&mut self.delete());
     }
 }
 

@@ -15,7 +15,8 @@ use crate::host;
 use std::{
     collections::HashSet,
     ffi::OsStr,
-    fs,
+    fs::{self, File},
+    io::Read as _,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -106,18 +107,27 @@ fn directories() -> Result<Vec<PathBuf>, CgroupError> {
 /// The cgroup v2 path of a process (`self` or a pid), as this process sees it.
 fn cgroup_of(process: &str) -> Result<PathBuf, CgroupError> {
     let file = Path::new("/proc").join(process).join("cgroup");
-    let text = fs::read(&file).map_err(CgroupError::io(&file))?;
+    let text = read(&file)?;
     text.split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))
         .map(|path| PathBuf::from(OsStr::from_bytes(path)))
         .ok_or(CgroupError::NoV2 { file })
 }
 
+/// A file that the kernel writes as it is read, and tells no length of: with room at once,
+/// where `fs::read` would begin with 32 bytes and ask twice as often.
+fn read(file: &Path) -> Result<Vec<u8>, CgroupError> {
+    let mut bytes = Vec::with_capacity(4096);
+    let read = File::open(file).and_then(|open| open.take(u64::MAX).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(CgroupError::io(file))
+}
+
 /// The processes in a cgroup, by pid.
 fn processes(directory: &Path) -> Result<Vec<u32>, CgroupError> {
     let file = directory.join("cgroup.procs");
-    let text = fs::read_to_string(&file).map_err(CgroupError::io(&file))?;
-    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    let text = read(&file)?;
+    let lines = text.split(|byte| *byte == b'\n');
+    Ok(lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse().ok()).collect())
 }
 
 /// The pid namespace that `pid` is process 1 of, unless it is ours.
@@ -132,7 +142,7 @@ fn own_pid_namespace(pid: u32) -> Result<Option<u32>, CgroupError> {
         return Ok(None);
     }
     let file = Path::new("/proc").join(&process).join("status");
-    let status = fs::read(&file).map_err(CgroupError::io(&file))?;
+    let status = read(&file)?;
     let is_init = status
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"NSpid:"))

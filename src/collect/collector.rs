@@ -62,7 +62,9 @@ pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::
     Ok(())
 }
 
-/// Starts this program, detached.
+/// Starts this program, which detaches itself. Whatever is to be different in it beside its
+/// descriptors and environment it does by itself: a static program can be given a directory
+/// only by a fork, which copies the page tables of the hook that an engine waits for.
 fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     if let Some(config) = config {
@@ -71,7 +73,6 @@ fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
     command
         .args(args)
         .env_clear()
-        .current_dir("/")
         // A runtime waits until nobody holds its pipes any more.
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -79,13 +80,16 @@ fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
         .spawn()
 }
 
-/// Leaves whoever started this process: its descriptors, its session, its cgroup.
+/// Leaves whoever started this process: its descriptors, its directory, its session, its
+/// cgroup.
 ///
 /// # Errors
 /// When there is no cgroup v2, or it cannot be written; the rest is done.
 pub fn detach() -> Result<(), CgroupError> {
     // A runtime that leaks a descriptor must not wait for us because of it.
     close_inherited();
+    // Nor may a mount be busy because of us.
+    let _ = std::env::set_current_dir("/");
     let _ = nix::unistd::setsid();
     cgroup::move_to_own()
 }

@@ -18,6 +18,8 @@ pub const DEFAULT_PATH: &str = "/etc/buildwarden/buildwarden.toml";
 /// A longer file is refused: it is not a configuration, and the hook must not
 /// spend its time on it.
 const MAX_BYTES: u64 = 1 << 20;
+/// Room for what most write, so that the hook reads it at once.
+const USUAL_BYTES: usize = 4096;
 
 /// Which containers are traced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -177,7 +179,7 @@ impl Default for Settings {
 }
 
 fn read(file: File) -> Result<String, Problem> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Problem::Unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Problem::TooLong { limit: MAX_BYTES });

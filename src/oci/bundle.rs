@@ -55,6 +55,8 @@ struct Linux {
 impl Bundle {
     /// The longest config.json that is read. Engines write some ten KiB; with a long environment some more.
     pub const MAX: u64 = 64 << 20;
+    /// Room for what engines write, so that it is read at once.
+    const USUAL: usize = 16 << 10;
 
     /// Reads `config.json` in the bundle `directory`.
     ///
@@ -63,7 +65,7 @@ impl Bundle {
     pub fn read(directory: &Path) -> Result<Bundle, OciError> {
         let path = directory.join("config.json");
         let failed = |reason: String| OciError::Bundle { path: path.clone(), reason };
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(Self::USUAL);
         File::open(&path)
             .and_then(|file| file.take(Self::MAX + 1).read_to_end(&mut bytes))
             .map_err(|error| failed(error.to_string()))?;
