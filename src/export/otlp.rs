@@ -25,6 +25,9 @@ use url::{Host, Position, Url};
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of an answer's head that are read.
+const HEAD_MAX: usize = 16 << 10;
+
 const USER_AGENT: &str = concat!("buildwarden/", env!("CARGO_PKG_VERSION"));
 
 /// Our facts that the semantic conventions have names for.
@@ -80,17 +83,18 @@ impl Otlp {
         stream.set_write_timeout(Some(left(deadline)?))?;
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;
-        // `HTTP/1.1 200`
-        let mut status = [0; 12];
-        let mut filled = 0;
-        while filled < status.len() {
+        // To the end of its head, so that nobody is cut off who still writes.
+        let mut head = Vec::new();
+        while head.len() < HEAD_MAX && memchr::memmem::find(&head, b"\r\n\r\n").is_none() {
+            let mut piece = [0; 1024];
             stream.set_read_timeout(Some(left(deadline)?))?;
-            match stream.read(&mut status[filled..])? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => filled += read,
+            match stream.read(&mut piece)? {
+                0 => break,
+                read => head.extend_from_slice(&piece[..read]),
             }
         }
-        let digits = status.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..));
+        // `HTTP/1.1 200`
+        let digits = head.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
         digits
             .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
             .ok_or_else(|| io::Error::other("this is no answer of HTTP/1.1"))
