@@ -20,11 +20,19 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Li
         systemd::check_command_line(facts)?;
     }
     let runtime = plan_file(plan, facts, wish, Path::new(DAEMON), install, take_out)?;
-    if wish.verb == Verb::Uninstall && !plan.edits.is_empty() {
-        plan.notes.push(format!(
+    // A container's configuration keeps the name of its runtime.
+    let remembered = match wish.verb {
+        Verb::Install => {
+            "containers that are there keep their runtime: create them anew to have them traced"
+                .to_owned()
+        }
+        Verb::Uninstall => format!(
             "containers that were created with the runtime {RUNTIME} do not start again after the \
              restart: create them anew"
-        ));
+        ),
+    };
+    if !plan.edits.is_empty() {
+        plan.notes.push(remembered);
     }
     systemd::plan(plan, facts, wish)?;
     let mut shims = vec![shim(&wish.program, "runc"), in_path(&wish.program)];
