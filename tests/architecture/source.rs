@@ -144,11 +144,11 @@ pub(crate) fn files(lib: &path::Path) -> Vec<File> {
     files
 }
 
-/// Visits every file below a directory, but for what is built and what git keeps.
+/// Visits every file below a directory, but for what is built or fetched and what git keeps.
 pub(crate) fn walk(directory: &path::Path, visit: &mut dyn FnMut(&path::Path)) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        let is_other = ["target", ".git"].iter().any(|name| path.ends_with(name));
+        let is_other = ["target", ".cache", ".git"].iter().any(|name| path.ends_with(name));
         if path.is_dir() && !path.is_symlink() && !is_other {
             walk(&path, visit);
         } else if path.is_file() && !is_other {
