@@ -40,7 +40,8 @@ fn root_a_real_report_holds_and_one_changed_byte_does_not() {
         running.finish().expect_code(0);
         let done = verify(id);
         assert!(done.code == 0 && done.stdout().contains("of the given key"), "{done}");
-        assert_eq!(done.stdout().contains("judged again differently"), killed, "{done}");
+        // Two collectors may have judged by other recipes.
+        assert!(!killed || done.stdout().contains("judged again differently"), "{done}");
     }
 
     let directory = dir.state().join("containers/whole");
