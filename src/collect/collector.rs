@@ -120,6 +120,9 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     if let Err(error) = probes.add_names(&evidence::names(session.detector())) {
         session.fail(format!("tools of {} are found late: {error}", container.id));
     }
+    // Before there is another thread, which has the same mask: what one does not block ends all.
+    // Nothing is lost where it cannot be: poststop takes over.
+    let _ = end_signals().thread_block();
     trace::real_time();
     std::thread::scope(|scope| {
         // Off the hook's path and beside the drain: making a ring waits for the
@@ -186,12 +189,15 @@ pub(super) fn path_of(bytes: &[u8]) -> std::path::PathBuf {
     OsStr::from_bytes(bytes).into()
 }
 
+/// What tells a collector that its container has ended.
+fn end_signals() -> SigSet {
+    SigSet::from(Signal::SIGTERM)
+}
+
 /// Drains until the end comes, or until SIGTERM says that it has.
 fn drain_until(end: &End, drain: &Drain, session: &mut Session) -> nix::Result<()> {
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGTERM);
-    mask.thread_block()?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let signals =
+        SignalFd::with_flags(&end_signals(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     // Edge-triggered: while records gather, only a listed tool's exec (which the
     // kernel announces by force) ends the pause.
