@@ -6,36 +6,24 @@ use super::{
     attachment::Attachment,
     clock,
     collector::{End, PID, spawn_exporter},
+    conclusion::Written,
     directory::Directory,
     file,
-    key::read_key,
     lock::{Held, Lock},
     session::Session,
-    warn,
 };
 use crate::{
-    annotation::Finished,
-    chain,
     config::Settings,
     oci::ContainerId,
-    report::{
-        Time,
-        format::{self, Context, Format},
-        in_toto::Subject,
-        json,
-        model::{Report, Verdict},
-        signed,
-    },
+    report::{Time, json, model::Verdict},
     trace::{Drain, ProbeSet, SlotId},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
-    collections::BTreeMap,
     fs,
     os::fd::AsFd as _,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -207,94 +195,19 @@ pub(super) fn report(
     let text =
         json::pretty(&report).map_err(|error| CollectError::io(&path, "write", error.into()))?;
     if session.directory.put_new(file::REPORT, text.as_bytes())? {
-        let (formats, formats_failed) =
-            write_formats(settings, &session.directory, &report, text.as_bytes());
         // A recording that was lost may be of a boot with another clock.
         let offset = match session.attachment.lost {
             None => session.attachment.attached.boot_to_unix_ns,
             Some(_) => clock::boot_to_unix_ns(),
         };
-        let finished = Finished {
-            verdict: report.verdict,
-            findings: counts,
-            report: Some(file::REPORT.to_owned()),
-            reasons: report.completeness.shortcomings(),
-            formats,
-            formats_failed,
-            job: report.job.clone(),
-            other_jobs: report.other_jobs.clone(),
-            sha256: digests(&report, text.as_bytes()),
-        };
         let time = Time::from_boot(clock::boot_ns(), offset);
-        session.log.finished(time, &finished).map_err(|error| {
-            CollectError::io(&session.directory.path().join(file::ANNOTATIONS), "write", error)
-        })?;
+        let written = Written { report: &report, json: text.as_bytes(), findings: counts };
+        written.conclude(settings, &session.directory, &mut session.log, time)?;
         if !settings.keep_execs {
             session.directory.remove(file::EXECS)?;
         }
     }
     Ok(report.verdict)
-}
-
-/// The digests that the log's last line notes: of the report as it was written, and of the
-/// event file where it stays.
-pub(super) fn digests(report: &Report, written: &[u8]) -> BTreeMap<String, String> {
-    let events = report.events.as_ref().map(|events| (events.file.clone(), events.sha256.clone()));
-    let report = (file::REPORT.to_owned(), chain::sha256(written));
-    events.into_iter().chain([report]).collect()
-}
-
-/// Writes the report in the configured formats: the names of the files, and what failed.
-/// They can be made from it again at any time, so a failure costs nothing but that file,
-/// and not even a mistake of ours in a renderer costs more.
-pub(super) fn write_formats(
-    settings: &Settings,
-    directory: &Directory,
-    report: &Report,
-    json: &[u8],
-) -> (Vec<String>, Vec<String>) {
-    let (mut written, mut failed) = (Vec::new(), Vec::new());
-    let named = settings.formats.iter().filter_map(|format| Some((format.file_name()?, *format)));
-    let mut files: Vec<(&str, Box<dyn Fn() -> Result<String, String>>)> = Vec::new();
-    for (name, format) in named {
-        let render = move || {
-            format::render(report, format, &Context::default()).map_err(|error| error.to_string())
-        };
-        files.push((name, Box::new(render)));
-    }
-    if let Some(key) = &settings.key {
-        files.push((file::SIGNED, Box::new(|| signed(report, json, key))));
-    }
-    for (name, render) in files {
-        let text = catch_unwind(AssertUnwindSafe(render));
-        let text = text.unwrap_or_else(|_| Err("the renderer failed".to_owned()));
-        let put =
-            |text: String| directory.put_new(name, text.as_bytes()).map_err(|e| e.to_string());
-        match text.and_then(put) {
-            Ok(_) => written.push(name.to_owned()),
-            Err(error) => {
-                let error = format!("{name}: {error}");
-                warn(&error);
-                failed.push(error);
-            }
-        }
-    }
-    (written, failed)
-}
-
-/// The signed Statement about the report as it was written, and through it about the log
-/// before its last line; and about the event file where it stays.
-fn signed(report: &Report, json: &[u8], key: &Path) -> Result<String, String> {
-    let key = read_key(key)?;
-    let subjects = digests(report, json).into_iter().map(|(name, digest)| Subject {
-        name,
-        algorithm: "sha256".to_owned(),
-        digest,
-    });
-    let context = Context { subjects: subjects.collect(), ..Context::default() };
-    let statement = format::render(report, Format::InToto, &context);
-    let statement = statement.map_err(|error| error.to_string())?;
-    signed::seal(&statement, &key).map_err(|error| error.to_string())
 }
 
 /// Removes a run directory; the lock last, so that whoever waits for it sees that

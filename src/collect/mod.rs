@@ -12,6 +12,7 @@ mod attachment;
 mod build;
 mod clock;
 mod collector;
+mod conclusion;
 mod course;
 mod directory;
 mod end;

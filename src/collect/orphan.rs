@@ -4,13 +4,15 @@
 use super::{
     CollectError,
     attachment::{Attachment, Lost},
-    clock, containers_directory,
+    clock,
+    conclusion::{Written, is_concluded},
+    containers_directory,
     directory::Directory,
     end, file,
     session::Session,
 };
 use crate::{
-    annotation::{self, Entry, Finished, Line, Log, Tail},
+    annotation::{self, Entry, Line, Log, Tail},
     config::Settings,
     execlog, host,
     oci::{ContainerId, could_be_a_run, split_run},
@@ -57,7 +59,7 @@ fn names(settings: &Settings) -> Result<Vec<String>, CollectError> {
         }
         // Removed meanwhile, it is no business of ours.
         let Some(directory) = containers.below(&name)? else { continue };
-        if !has_report(&directory)? || !is_closed(&directory)? {
+        if !has_report(&directory)? || !is_concluded(&directory)? {
             names.push(name);
         }
     }
@@ -75,13 +77,6 @@ pub(super) fn has_report(directory: &Directory) -> Result<bool, CollectError> {
     Ok(metadata.len() > 0)
 }
 
-/// Whether the log's last line says that the container ended.
-fn is_closed(directory: &Directory) -> Result<bool, CollectError> {
-    let Some(log) = directory.read(file::ANNOTATIONS)? else { return Ok(false) };
-    annotation::is_finished(&log)
-        .map_err(|error| CollectError::io(&directory.path().join(file::ANNOTATIONS), "read", error))
-}
-
 /// Sees to the run in the report directory `name`, if nobody else does.
 pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectError> {
     if is_claimed(settings, name)? {
@@ -97,7 +92,7 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     let written = directory.content(file::REPORT)?;
     let report = written.and_then(|bytes| json::parse(&bytes).ok().map(|report| (report, bytes)));
     match report {
-        Some(_) if is_closed(&directory)? => return Ok(Adopted::NoOrphan),
+        Some(_) if is_concluded(&directory)? => return Ok(Adopted::NoOrphan),
         Some((report, bytes)) => {
             return close(settings, &directory, &report, &bytes).map(|()| Adopted::Closed);
         }
@@ -123,30 +118,20 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     Ok(Adopted::Reported)
 }
 
-/// Writes the log's last line for a report that is there.
+/// Does what follows a report that is there.
 fn close(
     settings: &Settings,
     directory: &Directory,
     report: &Report,
-    written: &[u8],
+    json: &[u8],
 ) -> Result<(), CollectError> {
-    let (formats, formats_failed) = end::write_formats(settings, directory, report, written);
-    let finished = Finished {
-        verdict: report.verdict,
-        findings: report.findings.iter().map(|finding| finding.importance).collect(),
-        report: Some(file::REPORT.to_owned()),
-        reasons: report.completeness.shortcomings(),
-        formats,
-        formats_failed,
-        job: report.job.clone(),
-        other_jobs: report.other_jobs.clone(),
-        sha256: end::digests(report, written),
-    };
+    let findings = report.findings.iter().map(|finding| finding.importance).collect();
+    let file = directory.append(file::ANNOTATIONS)?;
+    let mut log = Log::new(file, &report.container.id).map_err(|error| {
+        CollectError::io(&directory.path().join(file::ANNOTATIONS), "read", error)
+    })?;
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
-    let log = directory.append(file::ANNOTATIONS)?;
-    Log::new(log, &report.container.id).and_then(|mut log| log.finished(now, &finished)).map_err(
-        |error| CollectError::io(&directory.path().join(file::ANNOTATIONS), "write", error),
-    )
+    Written { report, json, findings }.conclude(settings, directory, &mut log, now)
 }
 
 /// Whether a run directory speaks for the report directory `name`.
