@@ -214,6 +214,39 @@ fn root_a_report_whose_log_does_not_say_so_stays() {
     assert_eq!(fs::read(report_directory(&dir, "web").join("report.json")).unwrap(), written);
 }
 
+/// A collector that is killed when its report is written, and nothing of what follows.
+#[test]
+fn root_who_takes_over_a_report_ends_its_log() {
+    let dir = Dir::new();
+    dir.configure("report.formats = ['markdown']");
+    let container = Container::new(&dir, "web").script(BUILD).hooks(&["createRuntime"]);
+    let mut running = container.start();
+    running.ready();
+    let live = dir.run().join("web");
+    let attachment = fs::read(live.join("attachment.json")).unwrap();
+    running.go();
+    running.finish().expect_code(0);
+    dir.expect_nothing_live();
+
+    let directory = report_directory(&dir, "web");
+    let [log, markdown] = ["annotations.jsonl", "report.md"].map(|name| directory.join(name));
+    let whole = fs::read_to_string(&log).unwrap();
+    let (before, last) = whole.trim_end().rsplit_once('\n').unwrap();
+    fs::write(&log, format!("{before}\n")).unwrap();
+    fs::remove_file(&markdown).unwrap();
+    fs::create_dir(&live).unwrap();
+    fs::write(live.join("attachment.json"), attachment).unwrap();
+    assert_eq!(gc(&dir, &[]), "web: had ended; its report is written\n");
+
+    let now = fs::read_to_string(&log).unwrap();
+    let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["value"].clone();
+    assert_eq!(now.lines().count(), whole.lines().count());
+    assert_eq!(value(now.lines().last().unwrap()), value(last));
+    assert!(markdown.exists());
+    dir.report("web");
+    dir.expect_nothing_live();
+}
+
 /// The run directory is lost, and nothing else: what is recorded is still there.
 #[test]
 fn root_a_lost_run_directory_loses_nothing() {

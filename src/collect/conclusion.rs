@@ -29,7 +29,13 @@ pub(super) struct Written<'a> {
     pub(super) findings: FindingCounts,
 }
 
-impl Written<'_> {
+impl<'a> Written<'a> {
+    /// One that was found, with the findings that it keeps.
+    pub(super) fn found(report: &'a Report, json: &'a [u8]) -> Written<'a> {
+        let findings = report.findings.iter().map(|finding| finding.importance).collect();
+        Written { report, json, findings }
+    }
+
     /// Does what follows; `time` is the log's last line's.
     pub(super) fn conclude(
         &self,

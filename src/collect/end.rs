@@ -6,7 +6,7 @@ use super::{
     attachment::Attachment,
     clock,
     collector::{End, PID, spawn_exporter},
-    conclusion::Written,
+    conclusion::{Written, is_concluded},
     directory::Directory,
     file,
     lock::{Held, Lock},
@@ -120,9 +120,10 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
         Err(error) => return release(held, recording).and(Err(error)),
     };
     let report = session.directory.path().join(file::REPORT);
-    if session.directory.read(file::REPORT)?.is_some() {
-        // Written by a collector that could not release, or was killed before.
-        return release(held, recording).map(|()| Ended::Nothing);
+    if let Some(written) = session.directory.content(file::REPORT)? {
+        // By a collector that could not release, or was killed before or in what follows.
+        let concluded = conclude(settings, &mut session, &written);
+        return release(held, recording).and(concluded).map(|()| Ended::Nothing);
     }
     // Where there never was a collector, nobody has started it.
     let _ = spawn_exporter(settings, &container);
@@ -133,6 +134,21 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     });
     let verdict = finish(settings, held, session, drain.as_ref(), recording)?;
     Ok(Ended::TakenOver { verdict, report })
+}
+
+/// Does what follows a report that is there, unless it is done.
+fn conclude(
+    settings: &Settings,
+    session: &mut Session,
+    written: &[u8],
+) -> Result<(), CollectError> {
+    let Ok(report) = json::parse(written) else { return Ok(()) };
+    if is_concluded(&session.directory)? {
+        return Ok(());
+    }
+    let now = Time::from_boot(clock::boot_ns(), session.attachment.attached.boot_to_unix_ns);
+    let Session { directory, log, .. } = session;
+    Written::found(&report, written).conclude(settings, directory, log, now)
 }
 
 /// Drains what is left, writes the report and releases everything. Goes on after an

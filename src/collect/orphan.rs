@@ -125,13 +125,12 @@ fn close(
     report: &Report,
     json: &[u8],
 ) -> Result<(), CollectError> {
-    let findings = report.findings.iter().map(|finding| finding.importance).collect();
     let file = directory.append(file::ANNOTATIONS)?;
     let mut log = Log::new(file, &report.container.id).map_err(|error| {
         CollectError::io(&directory.path().join(file::ANNOTATIONS), "read", error)
     })?;
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
-    Written { report, json, findings }.conclude(settings, directory, &mut log, now)
+    Written::found(report, json).conclude(settings, directory, &mut log, now)
 }
 
 /// Whether a run directory speaks for the report directory `name`.
