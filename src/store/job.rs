@@ -118,7 +118,10 @@ impl Snapshot {
             (Some(other), ..) => drop(self.others.insert(other.id.clone())),
             (None, State::Running, None) => self.starting.push(run),
             (None, State::Running, Some(_)) => self.without.push(run),
-            (None, ..) => {}
+            (None, State::Finished | State::Unfinished, None) => {
+                self.unreadable.push(StoreError::Nameless { path: run.path().to_owned() });
+            }
+            (None, State::Finished | State::Unfinished, Some(_)) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{
         FINDINGS_MAX,
         file::{ANNOTATIONS, REPORT},
     },
+    oci::Jobs,
     report::{
         Time, json,
         model::{Container, Finding, Importance, Producer, Verdict},
@@ -185,5 +186,31 @@ fn what_a_log_so_far_cannot_tell_is_not_passed_over() {
             "{lacks:?}"
         );
         assert_eq!(container.is_complete(), shortcomings.is_empty(), "{lacks:?}");
+    }
+}
+
+#[test]
+fn a_run_that_nothing_is_left_of_may_be_of_any_job() {
+    let host = Host::with(&[("known", "known", 1)]);
+    let containers = host.root.path().join("state/containers");
+    let cases: [(&str, Option<&[u8]>); 3] =
+        [("empty", None), ("crashed", Some(b"")), ("malformed", Some(b"{"))];
+    for (name, report) in cases {
+        let directory = containers.join(name);
+        fs::create_dir(&directory).unwrap();
+        if let Some(report) = report {
+            fs::write(directory.join(REPORT), report).unwrap();
+        }
+        let store = host.store();
+        let mut runs = JobRuns::new(&store, Jobs::like("j"));
+        let now = runs.look().unwrap();
+        let [error] = &now.unreadable[..] else { panic!("{name}: {now:?}") };
+        let error = error.to_string();
+        assert!(error.contains(name) && error.contains("`buildwarden gc`"), "{error}");
+        // As long as it lives it is waited for.
+        fs::create_dir_all(host.root.path().join("run").join(name)).unwrap();
+        let now = runs.look().unwrap();
+        assert_eq!((now.starting.len(), now.unreadable.len()), (1, 0), "{name}: {now:?}");
+        fs::remove_dir_all(directory).unwrap();
     }
 }
