@@ -14,6 +14,7 @@ mod hook;
 mod install;
 mod list;
 mod manual;
+mod output;
 mod recipe;
 mod report;
 mod run;

@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use std::{
     fs::{self, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+    },
     path::Path,
 };
 
@@ -18,39 +20,67 @@ pub(super) fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
     })
 }
 
-/// Writes a file anew. It may lie where a build could write, so a link in its place is
-/// replaced and not followed.
-fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Writes a file anew. It may lie where a build could write, so a link or a device that
+/// stands in its place is replaced, neither followed nor written to.
+pub(super) fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
-    if parent == Path::new("/dev") || parent.starts_with("/proc") {
-        // A link of the system's, as /dev/stdout and what a shell makes of `>(…)` are.
+    if is_of_the_system(&parent) {
         return fs::write(path, content);
     }
     let there = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         there => Some(there?),
     };
-    let kind = there.as_ref().map(fs::Metadata::file_type);
-    if kind.is_some_and(|kind| kind.is_fifo() || kind.is_char_device() || kind.is_block_device()) {
+    if there.as_ref().is_some_and(|there| there.file_type().is_fifo()) {
         return write_in_place(path, content);
     }
-    let is_file = kind.is_some_and(|kind| kind.is_file());
-    let mode = there.filter(|_| is_file).map_or(0o666, |there| there.permissions().mode() & 0o666);
-    match replace(&parent, path, mode, content) {
-        // In a directory that belongs to somebody else, or mounted by itself.
-        Err(_) if is_file => write_in_place(path, content),
+    let old = there.filter(fs::Metadata::is_file);
+    match replace(&parent, path, old.as_ref(), content) {
+        Err(error) if old.is_some() && is_held(&error) => write_in_place(path, content),
         replaced => replaced,
     }
 }
 
-fn replace(parent: &Path, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+/// Where devices stand, and links such as /dev/stdout and what a shell makes of `>(…)`.
+fn is_of_the_system(directory: &Path) -> bool {
+    // Not all below /dev: everybody may write to /dev/shm.
+    [Path::new("/dev"), Path::new("/dev/pts")].contains(&directory)
+        || directory.starts_with("/proc")
+}
+
+/// Whether a file can only be written to as it stands: in a directory of somebody else, or
+/// mounted by itself.
+fn is_held(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::ResourceBusy
+    )
+}
+
+/// Puts a new file in its place, which belongs to whom the old one did.
+fn replace(
+    parent: &Path,
+    path: &Path,
+    old: Option<&fs::Metadata>,
+    content: &[u8],
+) -> io::Result<()> {
     let mut new = tempfile::Builder::new()
         .prefix(".buildwarden-")
-        .permissions(Permissions::from_mode(mode))
+        .permissions(Permissions::from_mode(0o666))
         .tempfile_in(parent)?;
+    if let Some(old) = old {
+        // Only root may.
+        let _ = fchown(new.as_file(), Some(old.uid()), Some(old.gid()));
+        let mode = old.permissions().mode() & 0o666;
+        new.as_file().set_permissions(Permissions::from_mode(mode))?;
+    }
     new.write_all(content)?;
-    new.persist(path).map(drop).map_err(|error| error.error)
+    // In the directory that was looked at, wherever links lead now.
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    new.persist(parent.join(name)).map(drop).map_err(|error| error.error)
 }
 
 fn write_in_place(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -63,7 +93,10 @@ fn write_in_place(path: &Path, content: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use nix::{sys::stat::Mode, unistd::mkfifo};
-    use std::{os::unix::fs::symlink, thread};
+    use std::{
+        os::unix::{fs::symlink, net::UnixListener},
+        thread,
+    };
 
     #[test]
     fn a_link_is_replaced_and_what_it_leads_to_is_left() {
@@ -73,9 +106,11 @@ mod tests {
         symlink(path("profile"), path("link")).unwrap();
         symlink(path("nowhere"), path("dangling")).unwrap();
         symlink("/dev/null", path("to-device")).unwrap();
+        fs::hard_link(path("profile"), path("second")).unwrap();
+        let _socket = UnixListener::bind(path("socket")).unwrap();
         fs::write(path("old"), "a longer old text").unwrap();
-        fs::set_permissions(path("old"), Permissions::from_mode(0o600)).unwrap();
-        for name in ["link", "dangling", "to-device", "old", "new"] {
+        fs::set_permissions(path("old"), Permissions::from_mode(0o662)).unwrap();
+        for name in ["link", "dangling", "to-device", "second", "socket", "old", "new"] {
             write_file(&path(name), b"report").unwrap();
             assert!(path(name).symlink_metadata().unwrap().is_file(), "{name}");
             assert_eq!(fs::read(path(name)).unwrap(), b"report", "{name}");
@@ -84,14 +119,14 @@ mod tests {
         assert!(!path("nowhere").exists());
         let mode = |name| path(name).metadata().unwrap().permissions().mode() & 0o777;
         fs::write(path("plain"), "").unwrap();
-        assert_eq!((mode("old"), mode("new")), (0o600, mode("plain")));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 7);
+        assert_eq!((mode("old"), mode("new")), (0o662, mode("plain")));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 9);
 
         fs::create_dir(path("directory")).unwrap();
         for wrong in [path("directory"), path("missing/report")] {
             assert!(write_file(&wrong, b"report").is_err(), "{}", wrong.display());
         }
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 8);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 10);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod job;
 use super::{
     Exit,
     fail_on::FailOn,
-    formats,
+    formats, output,
     terminal::{self, Colour},
 };
 use crate::{
@@ -76,7 +76,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID|FILE", conflicts_with = "jobs")]
     baseline: Option<String>,
     /// Write to this file (- is standard output); the first is that of the first --format,
-    /// and so on
+    /// and so on. A link there is replaced, not followed
     #[arg(long, value_name = "FILE")]
     output: Vec<PathBuf>,
     /// With --format in-toto: an artifact that the Statement is about; may be given several times
@@ -144,7 +144,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             Some(key) => signed::seal(&text, key).context("signing the report")?,
             None => text,
         };
-        write(&text, to)?;
+        output::write(&text, to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
 }
@@ -161,15 +161,6 @@ fn layout(args: &Args, to: Option<&Path>) -> Layout {
         (None, None) => terminal::width(),
     };
     Layout { width, colour }
-}
-
-fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
-    match to {
-        Some(path) => {
-            fs::write(path, text).with_context(|| format!("{}: cannot write it", path.display()))
-        }
-        None => terminal::print(text).map(drop),
-    }
 }
 
 /// The report that the argument means.

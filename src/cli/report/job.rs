@@ -1,7 +1,7 @@
 //! `buildwarden report --job`: one verdict over all containers of a job, and the gate
 //! that waits for them.
 
-use super::super::{Exit, formats, list, terminal, which_job::WhichJob};
+use super::super::{Exit, formats, list, output, terminal, which_job::WhichJob};
 use crate::{
     annotation::Changes,
     collect::file::EXECS,
@@ -106,7 +106,7 @@ pub(super) fn run(
         about.layout = super::layout(args, *to);
         let text = render_job(&report, *format, &about)
             .with_context(|| format!("report of the job as {}", format.name()))?;
-        super::write(&text, *to)?;
+        output::write(&text, *to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes_job(&report)).unwrap_or(Exit::Success))
 }
