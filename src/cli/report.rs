@@ -52,10 +52,11 @@ Examples:
   buildwarden report --job JOB --format markdown --output r.md --format sarif --output r.sarif
 
 With --job or --this-job, and --fail-on, it waits until the containers of the job that run have
-ended; a job without any fails.
+ended; a job without any fails, but with --none-ok.
 
 Exit codes:
-   0  the report was shown; with --fail-on: no such finding, and everything was seen
+   0  the report was shown; with --fail-on: no such finding, and everything was seen; with
+      --none-ok: also when there is no container of the job
    1  there is no such report, or it cannot be read or written
   10  --fail-on: there is a finding of that importance or above
   11  --fail-on: no such finding, but not everything was seen: also when there is no container of

@@ -125,6 +125,14 @@ impl Snapshot {
         }
     }
 
+    /// Whether there is no container of the job, and none that may yet turn out to be.
+    pub fn has_none(&self) -> bool {
+        self.own.is_empty()
+            && self.shared.is_empty()
+            && self.starting.is_empty()
+            && self.unreadable.is_empty()
+    }
+
     /// The ids of other jobs that may be meant by `job`.
     pub fn near(&self, job: &str) -> Vec<&str> {
         let likeness = |other: &str| {

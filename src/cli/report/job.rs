@@ -51,6 +51,10 @@ pub(super) struct OfJob {
     /// Wait for no container that runs; the findings so far count
     #[arg(long, requires = "jobs")]
     running_ok: bool,
+    /// Let a job without any container pass, and write no report of it: where the administrator
+    /// knows that not every job has one
+    #[arg(long, requires = "jobs", conflicts_with = "expect")]
+    none_ok: bool,
 }
 
 /// `5m`
@@ -91,6 +95,10 @@ pub(super) fn run(
     } else {
         runs.look()?
     };
+    if of.none_ok && now.has_none() {
+        terminal::say(&format!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now)));
+        return Ok(Exit::Success);
+    }
     if now.own.is_empty() && now.shared.is_empty() && args.fail_on.is_none() {
         bail!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now));
     }
