@@ -24,6 +24,7 @@ mod uninstall;
 mod verify;
 mod watch;
 mod which_job;
+mod which_report;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};

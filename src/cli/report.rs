@@ -7,6 +7,7 @@ use super::{
     fail_on::FailOn,
     formats, output,
     terminal::{self, Colour},
+    which_report::WhichReport,
 };
 use crate::{
     collect::read_key,
@@ -21,7 +22,7 @@ use crate::{
         signed,
         text::Layout,
     },
-    store::{State, Store, StoreError},
+    store::{State, Store},
 };
 use anyhow::{Context, bail};
 use std::{
@@ -171,15 +172,10 @@ pub(super) fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> 
         io::stdin().read_to_end(&mut bytes).context("standard input")?;
         return json::parse(&bytes).context("standard input");
     }
-    if what.contains('/') || what.ends_with(".json") {
-        return read_file(Path::new(what));
-    }
-    let store = Store::of(&Settings::load(config)?);
-    let run = match store.find(what) {
-        Err(StoreError::Unknown { .. }) if Path::new(what).exists() => {
-            return read_file(Path::new(what));
-        }
-        run => run?,
+    let store = || Ok(Store::of(&Settings::load(config)?));
+    let (store, run) = match WhichReport::find(what, store)? {
+        WhichReport::File(path) => return read_file(&path),
+        WhichReport::Run(store, run) => (store, run),
     };
     match run.report()? {
         Some(bytes) => json::parse(&bytes).with_context(|| run.path().display().to_string()),
