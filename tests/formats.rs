@@ -210,7 +210,8 @@ fn check_valid(validator: &Validator, name: &str, instance: &Value) {
 /// Every fixture and the large report, with its name.
 fn reports() -> Vec<(&'static str, Report)> {
     let fixtures = FIXTURES.map(|name| (name, fixture(name)));
-    fixtures.into_iter().chain([("large", large())]).collect()
+    let omitted = Report { findings_omitted: 7, verdict: Verdict::Findings, ..fixture("clean") };
+    fixtures.into_iter().chain([("large", large()), ("omitted", omitted)]).collect()
 }
 
 #[test]

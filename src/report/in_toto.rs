@@ -4,7 +4,6 @@
 use super::{
     Bytes, json,
     model::{Outcome, Process, Report},
-    phrase,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -144,7 +143,7 @@ pub(super) fn render(report: &Report, subjects: &[Subject]) -> serde_json::Resul
             "metadata": { "buildStartedOn": report.started, "buildFinishedOn": report.finished },
             "buildwarden": {
                 "tool": report.tool,
-                "verdict": phrase::verdict(report),
+                "verdict": report.verdict_of_facts(),
                 "container": container,
                 "job": report.job,
                 "otherJobs": report.other_jobs,

@@ -79,7 +79,7 @@ fn fitting(lines: &[String], room: usize) -> impl Iterator<Item = &str> {
 
 /// The verdict, and of what.
 fn head(report: &Report) -> String {
-    let mut page = verdict(phrase::verdict(report), &phrase::summary(report));
+    let mut page = verdict(report.verdict_of_facts(), &phrase::summary(report));
     let mut fact = |name: &str, text: String| page.push_str(&format!("- {name}: {text}\n"));
     fact("container", code(&phrase::container(report)));
     if let Some(step) = &report.container.step {

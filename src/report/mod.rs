@@ -26,4 +26,3 @@ mod view;
 
 pub use bytes::Bytes;
 pub use time::Time;
-pub use verdict::verdict;

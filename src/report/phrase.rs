@@ -83,14 +83,9 @@ pub(super) fn advice(found: &Finding) -> Vec<String> {
     found.advice.iter().take(MOST).map(|line| words::sentence(line)).collect()
 }
 
-/// The verdict that the facts give, whatever the file says.
-pub(super) fn verdict(report: &Report) -> Verdict {
-    super::verdict(&report.completeness, &report.findings)
-}
-
 /// `1 critical, 2 medium`; what else a verdict says.
 pub(super) fn summary(report: &Report) -> String {
-    match verdict(report) {
+    match report.verdict_of_facts() {
         Verdict::Clean => summary::NOTHING.to_owned(),
         Verdict::Incomplete => summary::NOT_EVERYTHING.to_owned(),
         Verdict::Findings => plain(&summary::counts_of(report)),

@@ -86,7 +86,7 @@ pub(super) struct Listed<'v, 'a> {
 
 impl<'a> View<'a> {
     pub(super) fn of_report(report: &'a Report, place: Option<&'a Place>) -> View<'a> {
-        let verdict = phrase::verdict(report);
+        let verdict = report.verdict_of_facts();
         let missing = phrase::shortcomings(&report.completeness);
         View {
             tool: &report.tool,

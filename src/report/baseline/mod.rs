@@ -172,7 +172,7 @@ fn side(report: &Report) -> Side {
         job: report.job.clone(),
         started: report.started,
         // Not the file's word: it may have been changed.
-        verdict: super::verdict(&report.completeness, &report.findings),
+        verdict: report.verdict_of_facts(),
         whole: caveats(report, "", "").next().is_none(),
     }
 }

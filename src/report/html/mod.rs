@@ -106,7 +106,7 @@ pub fn render(report: &Report) -> String {
     if !report.allowed.is_empty() {
         sections.insert(0, ("allowed", "Allowed"));
     }
-    if !report.findings.is_empty() {
+    if report.has_findings() {
         sections.insert(0, ("findings", "Findings"));
     }
     page::whole(

@@ -3,7 +3,7 @@
 //! `docs/job-report.schema.json` is generated from these types.
 
 use super::{Container, Finding, Importance, Job, Producer, SCHEMA_VERSION, Verdict};
-use crate::report::Time;
+use crate::report::{Time, verdict::verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,13 +113,7 @@ impl JobReport {
             containers,
             reasons,
         };
-        report.verdict = if findings != JobFindings::default() {
-            Verdict::Findings
-        } else if report.is_complete() {
-            Verdict::Clean
-        } else {
-            Verdict::Incomplete
-        };
+        report.verdict = verdict(findings != JobFindings::default(), report.is_complete());
         report
     }
 

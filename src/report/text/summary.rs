@@ -15,7 +15,7 @@ const EXECUTABLES: usize = 10;
 /// The verdict, and of what.
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
-    let derived = crate::report::verdict(&report.completeness, &report.findings);
+    let derived = report.verdict_of_facts();
     verdict(page, derived, counts_of(report));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
@@ -45,7 +45,7 @@ pub(super) fn head(page: &mut Page, report: &Report) {
         fact(page, "seen", format!("everything: {}", all_seen(completeness)));
     } else {
         let lead = piece(Ink::Strong, format!("  {:<10} ", "seen"));
-        let text = format!("NOT EVERYTHING: {}", not_seen(!report.findings.is_empty()));
+        let text = format!("NOT EVERYTHING: {}", not_seen(report.has_findings()));
         page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
         for shortcoming in completeness.shortcomings() {
             let text = words::sentence(&shortcoming);
