@@ -170,7 +170,6 @@ fn one(group: &Group<'_>, part: &Part<'_>, level: &str, alike: Option<&Finding>)
         code(&phrase::headline(found)),
         times(group),
         prose(&words::name(title)),
-        // A line of a log that begins with `::` would be a command to a runner.
         block(&format!("$ {}", phrase::command(found))),
     );
     let mut item = |text: String| section.push_str(&format!("- {text}\n"));
@@ -268,6 +267,7 @@ fn end(report: &Report) -> String {
 fn code(text: &str) -> String {
     const LONGEST: usize = 4_000;
     let text = words::clip(&escape::prose(text), LONGEST);
+    let text = escape::defused(&text);
     let fence = "`".repeat(longest_run(&text) + 1);
     // A blank at each end is taken off by the reader, and keeps a backtick from the fence.
     let pad = match text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) || text.is_empty() {
@@ -279,7 +279,8 @@ fn code(text: &str) -> String {
 
 /// Text as a code block.
 fn block(text: &str) -> String {
-    let fence = "`".repeat((longest_run(text) + 1).max(3));
+    let text = escape::defused(text);
+    let fence = "`".repeat((longest_run(&text) + 1).max(3));
     format!("{fence}console\n{text}\n{fence}\n")
 }
 
@@ -356,11 +357,13 @@ mod tests {
             (" ", "`   `"),
             ("", "`  `"),
             ("a\nb\u{202e}", "`a\\nb\\u{202e}`"),
+            ("##vso[x]", "`##vso\\x5bx]`"),
         ];
         for (text, want) in cases {
             assert_eq!(code(text), want, "{text:?}");
         }
         assert_eq!(block("````\nx"), "`````console\n````\nx\n`````\n");
+        assert_eq!(block("x\n::a::"), "```console\nx\n\\x3a:a::\n```\n");
         assert!(code(&"x".repeat(9_000)).ends_with("x…[5,000 bytes]…`"));
     }
 

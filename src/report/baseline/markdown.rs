@@ -80,6 +80,7 @@ fn code(text: &str) -> String {
 fn bytes(bytes: &[u8]) -> String {
     let cut = bytes.len() > LONGEST;
     let shown = escape::visible(&bytes[..bytes.len().min(LONGEST)]);
+    let shown = escape::defused(&shown);
     // One more backtick than the longest run of them inside.
     let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
@@ -93,13 +94,14 @@ mod tests {
 
     #[test]
     fn a_code_span_is_not_left() {
-        let cases: [(&[u8], &str); 6] = [
+        let cases: [(&[u8], &str); 7] = [
             (b"curl", "`curl`"),
             (b"", "`  `"),
             (b"a`b", "`` a`b ``"),
             (b"`` @all", "``` `` @all ```"),
             (b"<img>\n# x", "`<img>\\n# x`"),
             (b"\xff", "`\\xff`"),
+            (b"##[x]", "`##\\x5bx]`"),
         ];
         for (text, want) in cases {
             assert_eq!(bytes(text), want);
