@@ -387,7 +387,7 @@ fn no_line_of_any_format_is_a_command_to_a_runner() {
         let mut report = fixture("one-finding");
         let text = || command.to_owned();
         report.container.name = Some(text());
-        report.container.cgroup = text();
+        report.container.cgroup = command.into();
         report.completeness.reasons.push(text());
         for finding in &mut report.findings {
             finding.exec.argv = vec![command.into(); 3];
@@ -408,7 +408,7 @@ fn no_line_of_any_format_is_a_command_to_a_runner() {
         let difference = compare(&fixture("clean"), &report, Paths::Exact);
         let mut texts = vec![
             ("diff in text".to_owned(), text::difference(&difference, context().layout)),
-            ("diff in Markdown".to_owned(), baseline::markdown::render(&difference)),
+            ("diff in Markdown".to_owned(), baseline::markdown(&difference)),
             ("diff in JSON".to_owned(), json::pretty(&difference).unwrap()),
         ];
         for subject in [Subject::One(report.into()), Subject::Job(hostile_job(command))] {
