@@ -57,7 +57,7 @@ fn message(group: &Group<'_>, part: &Part<'_>) -> String {
     lines.extend(part.name.as_ref().map(|name| format!("In {name}")));
     lines.push(part.happened(group));
     lines.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
-    lines.extend(phrase::advice(found).into_iter().take(2));
+    lines.extend(finding::advice(found).into_iter().take(2));
     lines.join("\n")
 }
 

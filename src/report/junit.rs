@@ -209,7 +209,7 @@ fn failed(listed: &Listed<'_, '_>) -> Case {
     lines.extend(phrase::places(found).iter().map(|place| format!("address: {place}")));
     lines.push(part.happened(&finding::Group::of(found)));
     lines.extend(finding::notes(found));
-    let advice = phrase::advice(found);
+    let advice = finding::advice(found);
     lines.extend(advice.iter().enumerate().map(|(i, line)| format!("{}. {line}", i + 1)));
     let name = format!("{}{}", phrase::headline(found), part.inside());
     let message = format!("{}: {name}", phrase::importance(found.importance));

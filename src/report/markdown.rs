@@ -182,7 +182,7 @@ fn one(group: &Group<'_>, part: &Part<'_>, level: &str, alike: Option<&Finding>)
         section.push_str(&format!("\nWhat to do: the same as for finding {}.\n\n", other.n));
         return section;
     }
-    let advice = phrase::advice(found);
+    let advice = finding::advice(found);
     if !advice.is_empty() {
         let open = if alike.is_none() { " open" } else { "" };
         section.push_str(&format!("\n<details{open}><summary>What to do</summary>\n\n"));

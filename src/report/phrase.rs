@@ -77,12 +77,6 @@ pub(super) fn lineage(found: &Finding) -> Vec<String> {
     lineage
 }
 
-/// What to do, in this order.
-pub(super) fn advice(found: &Finding) -> Vec<String> {
-    const MOST: usize = 12;
-    found.advice.iter().take(MOST).map(|line| words::sentence(line)).collect()
-}
-
 /// `1 critical, 2 medium`; what else a verdict says.
 pub(super) fn summary(report: &Report) -> String {
     match report.verdict_of_facts() {

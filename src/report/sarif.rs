@@ -201,7 +201,7 @@ fn result(listed: &Listed<'_, '_>, fingerprint: &str, rule: usize) -> Value {
     text.extend(part.name.as_ref().map(|name| format!("In {name}")));
     text.push(part.happened(&finding::Group::of(found)));
     text.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
-    text.extend(phrase::advice(found));
+    text.extend(finding::advice(found));
     let addresses = found.addresses.iter().take(100);
     let mut location = location(part.place);
     let mut properties = json!({

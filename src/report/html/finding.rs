@@ -238,11 +238,11 @@ fn entrypoint() -> Markup {
 }
 
 fn advice(run: &Run<'_>, finding: &Finding, alike: Option<&Finding>) -> Markup {
-    let advice = &finding.advice;
+    let advice = words_of::advice(finding);
     let link = |other: &Finding| {
         html! { a href={ "#" (run.anchor(other.n)) } { "finding " (other.n) } }
     };
-    if let Some(other) = alike.filter(|other| other.advice == *advice) {
+    if let Some(other) = alike.filter(|other| other.advice == finding.advice) {
         return html! { p { "The same as for " (link(other)) "." } };
     }
     let whole = if alike.is_some() { SPECIFIC } else { advice.len() };
@@ -261,7 +261,6 @@ fn advice(run: &Run<'_>, finding: &Finding, alike: Option<&Finding>) -> Markup {
 /// A piece of advice, what it is about in front.
 fn point(line: &str) -> Markup {
     const LONGEST: usize = 40;
-    let line = words::sentence(line);
     match line.split_once(": ") {
         Some((about, rest)) if about.len() < LONGEST => html! { strong { (about) ":" } " " (rest) },
         _ => html! { (line) },

@@ -26,6 +26,13 @@ const SHOWN: usize = 20;
 pub(in crate::report) const ANCESTORS: usize = 12;
 pub(in crate::report) const ADDRESSES: usize = 8;
 
+/// How many addresses, and shells, of a command line are looked for in it.
+const MARKS: usize = 100;
+
+/// How many notes on flags, and pieces of advice, there are.
+const FLAGS: usize = 16;
+const ADVICE: usize = 12;
+
 /// Findings of the same command line.
 pub(in crate::report) struct Group<'a> {
     pub(in crate::report) finding: &'a Finding,
@@ -235,13 +242,13 @@ pub(in crate::report) fn reasons(finding: &Finding) -> Vec<String> {
 pub(in crate::report) const SPECIFIC: usize = 2;
 
 fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
-    let advice = &finding.advice;
+    let advice = advice(finding);
     if advice.is_empty() {
         return;
     }
     page.gap();
     page.title(3, "What to do");
-    if let Some(other) = alike.filter(|other| other.advice == *advice) {
+    if let Some(other) = alike.filter(|other| other.advice == finding.advice) {
         let text = format!("the same as for finding {}", other.n);
         page.paragraph(5, &[], &[piece(Ink::Plain, text)]);
         return;
@@ -249,13 +256,24 @@ fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
     let whole = if alike.is_some() { SPECIFIC } else { advice.len() };
     for (i, line) in advice.iter().take(whole).enumerate() {
         let lead = piece(Ink::Plain, format!("{}. ", i + 1));
-        page.paragraph(5, &[lead], &[piece(Ink::Plain, words::sentence(line))]);
+        page.paragraph(5, &[lead], &[piece(Ink::Plain, line.as_str())]);
     }
     if let (Some(other), true) = (alike, advice.len() > whole) {
         let text =
             format!("Then as for finding {}, points {} to {}.", other.n, whole + 1, advice.len());
         page.paragraph(5, &[], &[piece(Ink::Plain, text)]);
     }
+}
+
+/// What to do, in this order, and how much of it is left out.
+pub(in crate::report) fn advice(finding: &Finding) -> Vec<String> {
+    let advice = &finding.advice;
+    let mut shown: Vec<String> =
+        advice.iter().take(ADVICE).map(|line| words::sentence(line)).collect();
+    if let beyond @ 1.. = advice.len().saturating_sub(ADVICE) as u64 {
+        shown.push(format!("And {} not shown here.", words::count(beyond, "point", "points")));
+    }
+    shown
 }
 
 /// Whether what to do about the first, which is shown before, goes for the second too.
@@ -399,7 +417,7 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
             words::name(&tool.matched_by),
         ));
     }
-    notes.extend(exec.flags.iter().filter_map(|flag| {
+    notes.extend(exec.flags.iter().take(FLAGS).filter_map(|flag| {
         Some(match flag.as_str() {
             "truncated" => "Its arguments were longer than what was recorded.".to_owned(),
             "unreadable" => "Its arguments could not be read.".to_owned(),
@@ -416,6 +434,9 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
             other => format!("Flag: {}.", words::name(other)),
         })
     }));
+    if let beyond @ 1.. = exec.flags.len().saturating_sub(FLAGS) as u64 {
+        notes.push(format!("And {} not shown here.", words::count(beyond, "flag", "flags")));
+    }
     notes
 }
 
@@ -526,10 +547,11 @@ pub(in crate::report) fn argv(exec: &Exec) -> Vec<&[u8]> {
     }
 }
 
-/// Where the addresses and the shells stand in the command line.
+/// Where the addresses and the shells stand in the command line; of many, the first.
 pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
     let addresses = addresses.iter().map(|found| (found.argument, found.span, &found.text));
     let shells = shells.iter().map(|found| (found.argument, found.span, &found.text));
+    let all = addresses.take(MARKS).chain(shells.take(MARKS));
     let mark = |(argument, span, text): (usize, Option<Span>, &Bytes)| {
         let bytes = exec.argv.get(argument)?;
         let range = match span {
@@ -541,5 +563,29 @@ pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &E
         };
         Some(Mark { argument, range })
     };
-    addresses.chain(shells).filter_map(mark).collect()
+    all.filter_map(mark).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::json;
+
+    /// A file may say anything.
+    #[test]
+    fn of_very_much_the_beginning_is_shown() {
+        let text = include_bytes!("../../../tests/fixtures/one-finding.json");
+        let mut finding = json::parse(text).unwrap().findings.remove(0);
+        finding.addresses = vec![finding.addresses[0].clone(); 5_000];
+        finding.exec.flags = vec!["x".to_owned(); 5_000];
+        finding.advice = vec!["do".to_owned(); 5_000];
+        let Finding { addresses, shells, exec, .. } = &finding;
+        assert_eq!(marks(addresses, shells, exec).len(), MARKS);
+        let notes = notes(&finding);
+        assert_eq!(notes.iter().filter(|note| *note == "Flag: x.").count(), FLAGS);
+        assert_eq!(notes.last().unwrap(), "And 4,984 flags not shown here.");
+        let advice = advice(&finding);
+        assert_eq!(advice.len(), ADVICE + 1);
+        assert_eq!(advice[ADVICE], "And 4,988 points not shown here.");
+    }
 }
