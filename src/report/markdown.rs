@@ -264,7 +264,7 @@ fn end(report: &Report) -> String {
 }
 
 /// Text as a code span. Hidden characters, line ends among them, are written out before.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     const LONGEST: usize = 4_000;
     let text = words::clip(&escape::prose(text), LONGEST);
     let text = escape::defused(&text);

@@ -119,7 +119,7 @@ pub(in crate::report) fn one_line<'a>(
     let mut out = String::new();
     let mut used = 0;
     for (i, argument) in argv.into_iter().enumerate() {
-        // A column takes four bytes at most, but for what is written above a character.
+        // No byte takes less than a quarter of a column.
         let most = argument.len().min(4 * width + 4);
         let looked_at = &argument[..whole_characters(argument, 0..most).end];
         let mut cells = Vec::new();
