@@ -11,6 +11,7 @@ pub mod html;
 pub mod in_toto;
 pub mod json;
 mod junit;
+mod lineage;
 mod markdown;
 pub mod model;
 mod ocsf;

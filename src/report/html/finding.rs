@@ -7,9 +7,10 @@ use super::{
     page::section,
 };
 use crate::report::{
+    lineage::{self, Step},
     model::{Allowed, Ancestor, Class, Finding, Importance, Report},
     text::{
-        finding::{self as words_of, ADDRESSES, ANCESTORS, Group, SPECIFIC},
+        finding::{self as words_of, ADDRESSES, Group, SPECIFIC},
         page::Ink,
         summary, words,
     },
@@ -149,7 +150,7 @@ fn card(run: &Run<'_>, group: &Group<'_>, alike: Option<&Finding>) -> Markup {
             div.columns {
                 div {
                     h4 { "Started by" }
-                    (lineage(finding))
+                    (started_by(finding))
                     @let reasons = words_of::reasons(finding);
                     @if !reasons.is_empty() {
                         h4 { "Why" }
@@ -195,18 +196,15 @@ fn ink(importance: Importance) -> Ink {
 }
 
 /// Who started it, from the entrypoint down to the exec itself.
-fn lineage(finding: &Finding) -> Markup {
-    let Finding { ancestry, exec, .. } = finding;
-    let left_out = ancestry.len().saturating_sub(ANCESTORS);
+fn started_by(finding: &Finding) -> Markup {
+    let exec = &finding.exec;
     html! {
         ol.lineage {
-            @if let Some(origin) = words_of::origin(finding) { li.faint { (origin) } }
-            @for (i, ancestor) in ancestry.iter().enumerate().rev() {
-                // The entrypoint and the nearest are shown; what is left out lies between.
-                @if left_out == 0 || i + 1 == ancestry.len() || i < ANCESTORS - 1 {
-                    (process(ancestor))
-                } @else if i == ANCESTORS - 1 {
-                    li.faint { "(" (words::count(left_out as u64, "process", "processes")) " not shown)" }
+            @for step in lineage::steps(finding) {
+                @match step {
+                    Step::Unseen(text) => li.faint { (text) },
+                    Step::LeftOut(count) => li.faint { (lineage::left_out(count)) },
+                    Step::Ancestor(ancestor) => (process(ancestor)),
                 }
             }
             li.this {
@@ -220,13 +218,12 @@ fn lineage(finding: &Finding) -> Markup {
 fn process(ancestor: &Ancestor) -> Markup {
     html! {
         li {
-            @if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-                span.faint { (words_of::unseen(ancestor)) }
-            } @else {
-                (executed(&ancestor.path, &ancestor.argv))
-                @if !ancestor.argv.is_empty() && words_of::is_renamed(ancestor) {
-                    span.faint { " [" (inline([ancestor.path.as_bytes()])) "]" }
-                }
+            @match lineage::executed(ancestor) {
+                Ok(argv) => (inline(argv)),
+                Err(unseen) => span.faint { (unseen) },
+            }
+            @if lineage::is_renamed(ancestor) {
+                span.faint { " [" (inline([ancestor.path.as_bytes()])) "]" }
             }
             @if ancestor.sequence == Some(1) { (entrypoint()) }
         }

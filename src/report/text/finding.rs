@@ -10,6 +10,7 @@ use crate::{
     report::{
         Bytes, Time,
         baseline::Difference,
+        lineage::{self, Step},
         model::{
             Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
             Tool,
@@ -22,8 +23,7 @@ use unicode_width::UnicodeWidthStr;
 /// How many different findings are shown with their evidence.
 const SHOWN: usize = 20;
 
-/// How many ancestors and addresses of one finding are shown.
-pub(in crate::report) const ANCESTORS: usize = 12;
+/// How many addresses of one finding are shown.
 pub(in crate::report) const ADDRESSES: usize = 8;
 
 /// How many addresses, and shells, of a command line are looked for in it.
@@ -443,49 +443,30 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
 /// Who started it, from the entrypoint down to the exec itself.
 fn tree(page: &mut Page, finding: &Finding) {
     page.title(3, "Started by");
-    let Finding { ancestry, exec, .. } = finding;
+    let exec = &finding.exec;
     let mut depth = 0;
-    if let Some(origin) = origin(finding) {
-        branch(page, depth, vec![piece(Ink::Faint, origin)]);
-        depth += 1;
-    }
-    let left_out = ancestry.len().saturating_sub(ANCESTORS);
-    for (i, ancestor) in ancestry.iter().enumerate().rev() {
-        // The entrypoint and the nearest are shown; what is left out lies between.
-        if left_out > 0 && i + 1 < ancestry.len() && i >= ANCESTORS - 1 {
-            if i == ANCESTORS - 1 {
-                let more = words::count(left_out as u64, "process", "processes");
-                branch(page, depth, vec![piece(Ink::Faint, format!("({more} not shown)"))]);
-                depth += 1;
+    for step in lineage::steps(finding) {
+        let pieces = match step {
+            Step::Unseen(text) => vec![piece(Ink::Faint, text)],
+            Step::LeftOut(count) => vec![piece(Ink::Faint, lineage::left_out(count))],
+            Step::Ancestor(ancestor) => {
+                let entrypoint = ancestor.sequence == Some(1);
+                let mut pieces = process(ancestor, row_width(page, depth, entrypoint));
+                if entrypoint {
+                    pieces.push(piece(Ink::Faint, ENTRYPOINT));
+                }
+                pieces
             }
-            continue;
-        }
-        let entrypoint = ancestor.sequence == Some(1);
-        let mut pieces = process(ancestor, row_width(page, depth, entrypoint));
-        if entrypoint {
-            pieces.push(piece(Ink::Faint, ENTRYPOINT));
-        }
+        };
         branch(page, depth, pieces);
         depth += 1;
     }
     let entrypoint = exec.sequence == 1;
-    let mut text = command::one_line(
-        exec.argv.iter().map(|argument| argument.as_bytes()),
-        row_width(page, depth, entrypoint),
-    );
+    let mut text = command::one_line(argv(exec), row_width(page, depth, entrypoint));
     if entrypoint {
         text.push_str(ENTRYPOINT);
     }
     branch(page, depth, vec![piece(ink(finding.importance), text)]);
-}
-
-/// What stands where the lineage does not go back to the entrypoint.
-pub(in crate::report) fn origin(finding: &Finding) -> Option<&'static str> {
-    match finding.ancestry.last() {
-        Some(oldest) if oldest.sequence == Some(1) => None,
-        None if finding.exec.sequence == 1 => None,
-        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
-    }
 }
 
 /// What marks the container's first exec.
@@ -508,35 +489,16 @@ fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {
 
 /// What an ancestor executed, and the file where the command line gives it another name.
 fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
-    if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-        return vec![piece(Ink::Faint, unseen(ancestor))];
-    }
-    let argv = ancestor.argv.iter().map(|argument| argument.as_bytes());
-    if ancestor.argv.is_empty() {
-        return vec![piece(Ink::Plain, command::one_line([ancestor.path.as_bytes()], width))];
-    }
-    if !is_renamed(ancestor) {
+    let argv = match lineage::executed(ancestor) {
+        Ok(argv) => argv,
+        Err(unseen) => return vec![piece(Ink::Faint, unseen)],
+    };
+    if !lineage::is_renamed(ancestor) {
         return vec![piece(Ink::Plain, command::one_line(argv, width))];
     }
     let file = format!("  [{}]", command::one_line([ancestor.path.as_bytes()], width / 2));
     let room = width.saturating_sub(file.width());
     vec![piece(Ink::Plain, command::one_line(argv, room)), piece(Ink::Faint, file)]
-}
-
-/// What stands for a process that executed nothing that was seen.
-pub(in crate::report) fn unseen(ancestor: &Ancestor) -> String {
-    format!("process {} (what it executed was not seen)", ancestor.pid)
-}
-
-/// Whether `argv[0]` is not the name of the file. Shells and applets are called by
-/// many names on every system; to say so each time would help nobody.
-pub(in crate::report) fn is_renamed(ancestor: &Ancestor) -> bool {
-    const OF_MANY_NAMES: [&[u8]; 7] =
-        [b"dash", b"bash", b"ash", b"busybox", b"toybox", b"coreutils", b"env"];
-    let file = base_name(&ancestor.path);
-    let called = ancestor.argv.first().map_or(&[][..], |name| base_name(name));
-    let called = called.strip_prefix(b"-").unwrap_or(called);
-    !file.is_empty() && called != file && !OF_MANY_NAMES.contains(&file)
 }
 
 /// The command line; for an exec without arguments, the file.
