@@ -3,7 +3,7 @@
 
 use super::{
     Bytes, json,
-    model::{Outcome, Process, Report},
+    model::{Outcome, Process, Report, is_zero},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -83,10 +83,6 @@ struct Entry<'a> {
     outcome: Option<&'a Outcome>,
     #[serde(skip_serializing_if = "<[u64]>::is_empty")]
     findings: &'a [u64],
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl<'a> From<&'a Process> for Entry<'a> {

@@ -18,8 +18,8 @@ pub(super) fn plain(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 
-/// `wget → 8.8.8.8`
-pub(super) fn headline(found: &Finding) -> String {
+/// What a finding is about, in a few words: `wget → 198.51.100.7`.
+pub fn headline(found: &Finding) -> String {
     plain(&finding::title(found))
 }
 

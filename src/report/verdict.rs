@@ -1,6 +1,6 @@
 //! From what was seen to one word.
 
-use super::model::{Completeness, Report, Verdict};
+use super::model::{Completeness, Finding, Report, Verdict};
 
 /// The verdict on a run or a job: never [`Verdict::Clean`] when anything could have been
 /// missed.
@@ -15,6 +15,11 @@ pub(super) fn verdict(has_findings: bool, is_complete: bool) -> Verdict {
     }
 }
 
+/// How many findings there are, with those that are in no list.
+pub(super) fn count(findings: &[Finding], omitted: u64) -> u64 {
+    (findings.len() as u64).saturating_add(omitted)
+}
+
 impl Report {
     /// The verdict that the facts give, whatever [`Report::verdict`] says: a file may have
     /// been changed.
@@ -24,7 +29,7 @@ impl Report {
 
     /// Whether there was any finding, also one that was too many to keep, or is lost.
     pub fn has_findings(&self) -> bool {
-        !self.findings.is_empty() || self.findings_omitted > 0
+        count(&self.findings, self.findings_omitted) > 0
     }
 }
 

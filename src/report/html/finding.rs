@@ -134,7 +134,7 @@ fn card(run: &Run<'_>, group: &Group<'_>, alike: Option<&Finding>) -> Markup {
             (block(&words_of::argv(exec), &words_of::marks(addresses, shells, exec)))
             ul.places {
                 @for address in addresses.iter().take(ADDRESSES) {
-                    li { (inked(&words_of::place(address, ink(*importance)))) }
+                    li { (inked(&words_of::place(address, words_of::ink(*importance)))) }
                 }
                 @let beyond = addresses.len().saturating_sub(ADDRESSES) as u64;
                 @let beyond = beyond.saturating_add(finding.addresses_omitted);
@@ -186,13 +186,6 @@ fn origin(run: &Run<'_>) -> String {
 /// `Web Protocols (T1071.001)`
 fn class(class: &Class) -> String {
     format!("{} ({})", words::name(&class.name), words::name(&class.id))
-}
-
-fn ink(importance: Importance) -> Ink {
-    match importance {
-        Importance::Critical => Ink::Critical,
-        Importance::Medium => Ink::Medium,
-    }
 }
 
 /// Who started it, from the entrypoint down to the exec itself.

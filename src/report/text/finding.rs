@@ -170,9 +170,7 @@ fn one(
 ) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
-    page.gap();
-    let rule = "─".repeat(page.width());
-    page.line(0, &[piece(Ink::Faint, rule)]);
+    page.rule();
     let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
@@ -336,7 +334,7 @@ pub(super) fn importance(importance: Importance) -> Vec<Piece> {
     }
 }
 
-fn ink(importance: Importance) -> Ink {
+pub(in crate::report) fn ink(importance: Importance) -> Ink {
     match importance {
         Importance::Critical => Ink::Critical,
         Importance::Medium => Ink::Medium,

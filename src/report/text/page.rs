@@ -74,6 +74,12 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A line across the page, after an empty one.
+    pub(super) fn rule(&mut self) {
+        self.gap();
+        self.line(0, &[piece(Ink::Faint, "─".repeat(self.width()))]);
+    }
+
     /// A line as it is, however long; but no line is a command to the runner of a CI
     /// system whose log it is printed in.
     pub(super) fn line(&mut self, indent: usize, pieces: &[Piece]) {

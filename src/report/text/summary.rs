@@ -163,7 +163,7 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
     if report.executables.is_empty() {
         return;
     }
-    rule(page);
+    page.rule();
     let files = (report.executables.len() as u64).saturating_add(report.executables_omitted);
     page.title(
         0,
@@ -188,7 +188,7 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
 /// The proof that everything was seen, or the facts about what was not.
 pub(super) fn completeness(page: &mut Page, report: &Report) {
     let found = &report.completeness;
-    rule(page);
+    page.rule();
     page.title(0, if found.is_complete() { "Complete" } else { "Not complete" });
     for text in proof(found) {
         page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
@@ -256,10 +256,4 @@ pub(in crate::report) fn price(cost: &Cost) -> String {
         words::duration(cost.collector_cpu_ms),
         words::size(cost.ring_bytes),
     )
-}
-
-pub(super) fn rule(page: &mut Page) {
-    page.gap();
-    let rule = "─".repeat(page.width());
-    page.line(0, &[piece(Ink::Faint, rule)]);
 }
