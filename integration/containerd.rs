@@ -49,7 +49,10 @@ fn root_containerd_leaves_nothing_that_runs() {
         for id in ["one", "two"] {
             // All daemons of a machine have one directory of ids.
             let id = &format!("{}.{id}", dir.name());
-            containerd.run(&["--detach"], &rootfs, id, &["-c", "sleep 600"]).expect_code(0);
+            let cgroup = format!("/{}.{id}", dir.name());
+            let run = ["run", "--detach", "--cgroup", &cgroup, "--env", "PATH=/bin", "--rootfs"];
+            let script = [rootfs.to_str().unwrap(), id, "/bin/sh", "-c", "sleep 600"];
+            containerd.ctr(&[&run[..], &script].concat()).expect_code(0);
         }
         // The daemon and the shims of both are told its socket.
         assert!(processes_about(&root).len() > 2, "{:?}", processes_about(&root));

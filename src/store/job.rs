@@ -9,7 +9,7 @@ use crate::{
     },
     oci::Jobs,
     report::{
-        self, json,
+        json,
         model::{JobContainer, JobState, Report},
     },
 };
@@ -191,7 +191,7 @@ pub fn job_container(
 /// What the report says.
 fn ended(report: Report, container: &mut JobContainer) {
     // The facts outweigh what the file says of itself: it may have been changed.
-    let verdict = report::verdict(&report.completeness, &report.findings);
+    let verdict = report.verdict_of_facts();
     container.verdict = Some(verdict);
     container.shortcomings = report.completeness.shortcomings();
     if verdict != report.verdict {
