@@ -131,6 +131,27 @@ fn what_was_installed_is_taken_out_to_the_byte() {
 }
 
 #[test]
+fn what_another_program_has_installed_does_not_come_back() {
+    for files in [usual(), tree(&[])] {
+        let before = self::files(files.path());
+        let local = files.path().join("usr/local/bin/buildwarden");
+        fs::create_dir_all(local.parent().unwrap()).unwrap();
+        fs::copy(files.path().join("usr/bin/buildwarden"), &local).unwrap();
+        let args = |program| ["install", "--engine", "all", "--program", program];
+        said(&files, &args("/usr/local/bin/buildwarden"));
+        let text = said(&files, &args("/usr/bin/buildwarden"));
+        assert_eq!(text.lines().filter(|line| line.contains("  changed ")).count(), 6, "{text}");
+        said(&files, &["uninstall"]);
+        // Its links.
+        said(&files, &["uninstall", "--program", "/usr/local/bin/buildwarden"]);
+        fs::remove_file(&local).unwrap();
+        let mut found = self::files(files.path());
+        found.retain(|path, (content, _)| before.contains_key(path) || !content.is_empty());
+        assert_eq!(found, before);
+    }
+}
+
+#[test]
 fn where_one_cannot_be_changed_none_is() {
     let broken = "{\n    \"debug\": true,\n}\n";
     let files_of =

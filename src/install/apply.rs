@@ -65,10 +65,14 @@ fn carry_out(
         let before = edit.before.as_deref();
         match (&edit.after, verb) {
             (Some(after), Verb::Install) => {
-                root.write(path, before, after, true)?;
+                root.write(path, before, after, !edit.ours)?;
+                let backup = super::root::backup(path);
                 done.push(match before {
                     None => Done::Made(shown),
-                    Some(_) => Done::Changed(shown, Some(root.shown(&super::root::backup(path)))),
+                    Some(_) if root.exists(&backup) => {
+                        Done::Changed(shown, Some(root.shown(&backup)))
+                    }
+                    Some(_) => Done::Changed(shown, None),
                 });
             }
             (Some(after), Verb::Uninstall) => {

@@ -144,7 +144,8 @@ impl Root {
         Ok(())
     }
 
-    /// Puts `content` in the place of `before`; `keep` says to keep that beside it.
+    /// Puts `content` in the place of `before`; `keep` says to keep that beside it, as what
+    /// to go back to.
     pub(super) fn write(
         &self,
         path: &Path,
@@ -254,12 +255,11 @@ pub(super) fn backup(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Keeps what a file was before the first change. One that is kept already is older and
-/// stays; where nothing of ours is in the file, it is of an installation that has gone
-/// without `uninstall`, and steps aside.
+/// Keeps what a file was before the first change. Another that is kept already is of an
+/// installation that has gone without `uninstall`, and steps aside.
 fn keep_backup(backup: &Path, before: &str, original: &Metadata) -> io::Result<()> {
     if backup.exists() {
-        if before.contains("buildwarden") || read(backup).is_ok_and(|old| old == before) {
+        if read(backup).is_ok_and(|old| old == before) {
             return Ok(());
         }
         let aside = |number: u32| PathBuf::from(format!("{}.{number}", backup.display()));
@@ -334,9 +334,9 @@ mod tests {
         let found = root.read(path).unwrap().unwrap();
         assert_eq!(found, Found { content: "new".to_owned(), backup: Some("old".to_owned()) });
         // An older backup is never written over; when we had gone, it is an older one's.
-        root.write(path, Some("new"), "buildwarden", true).unwrap();
+        root.write(path, Some("new"), "ours", true).unwrap();
         assert_eq!(root.read(path).unwrap().unwrap().backup.as_deref(), Some("new"));
-        root.write(path, Some("buildwarden"), "buildwarden 2", true).unwrap();
+        root.write(path, Some("ours"), "ours 2", false).unwrap();
         assert_eq!(root.read(path).unwrap().unwrap().backup.as_deref(), Some("new"));
         let names = root.names(Path::new("/data"));
         let kept = [

@@ -116,6 +116,8 @@ pub struct Edit {
     pub path: PathBuf,
     /// What it holds; `None` where there is none.
     pub before: Option<String>,
+    /// Whether something of ours is in that already, so that it is not what to go back to.
+    pub ours: bool,
     /// What it will hold; `None` where there will be none.
     pub after: Option<String>,
 }
@@ -145,10 +147,10 @@ impl Plan {
         self.edits.is_empty() && self.links.is_empty() && self.unlinks.is_empty()
     }
 
-    fn edit(&mut self, path: &Path, found: Option<&Found>, after: Option<String>) {
+    fn edit(&mut self, path: &Path, found: Option<&Found>, ours: bool, after: Option<String>) {
         let before = found.map(|found| found.content.clone());
         if before != after {
-            self.edits.push(Edit { path: path.to_owned(), before, after });
+            self.edits.push(Edit { path: path.to_owned(), before, ours, after });
         }
     }
 }
@@ -288,7 +290,11 @@ fn plan_file(
         (Verb::Install, _) => {
             let installed = install(found.map(|found| found.content.as_str()), wish)?;
             plan.notes.extend(installed.notes);
-            plan.edit(path, found, Some(installed.text));
+            let ours = match found.map(|found| &found.content) {
+                Some(content) => take_out(content, None)?.as_ref() != Some(content),
+                None => false,
+            };
+            plan.edit(path, found, ours, Some(installed.text));
             return Ok(installed.runtime);
         }
         (Verb::Uninstall, None) => {}
@@ -298,7 +304,7 @@ fn plan_file(
                 |text, others| Ok(install(text, &Wish { others, ..wish.clone() })?.text),
                 |text| take_out(text, found.backup.as_deref()),
             )?;
-            plan.edit(path, Some(found), after);
+            plan.edit(path, Some(found), true, after);
         }
     }
     Ok("runc")

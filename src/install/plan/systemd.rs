@@ -1,7 +1,7 @@
 //! A drop-in for the environment of docker.service: the BuildKit inside of dockerd does
 //! not ask for the default runtime.
 
-use super::{Facts, Plan, Verb, Wish, in_path, shim, text, undo};
+use super::{Facts, Plan, Verb, Wish, in_path, is_ours, shim, text, undo};
 use crate::install::InstallError;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,8 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<(), In
             undo(found, |text, _| Ok(install(text, facts, wish)), |_| Ok(found.backup.clone()))?
         }
     };
-    plan.edit(path, found, after);
+    let command = found.and_then(|found| value(&found.content, COMMAND));
+    plan.edit(path, found, command.is_some_and(|command| is_ours(&command)), after);
     Ok(())
 }
 

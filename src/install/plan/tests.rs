@@ -31,6 +31,16 @@ impl Machine {
         plan(engine, &self.facts(), &wish(verb, others))
     }
 
+    /// `buildwarden install` by a program that lies elsewhere.
+    #[track_caller]
+    fn install_other(&mut self, engine: Engine) {
+        let program = PathBuf::from("/usr/local/bin/buildwarden");
+        let wish = Wish { program, ..wish(Verb::Install, Others::Refuse) };
+        let plan = plan(engine, &self.facts(), &wish).unwrap();
+        assert!(!plan.edits.is_empty());
+        self.apply(&plan, Verb::Install);
+    }
+
     /// As `apply` does it.
     fn apply(&mut self, plan: &Plan, verb: Verb) {
         for edit in &plan.edits {
@@ -38,7 +48,8 @@ impl Machine {
             assert_eq!(before.as_ref().map(|found| &found.content), edit.before.as_ref());
             let Some(content) = edit.after.clone() else { continue };
             let backup = match verb {
-                Verb::Install => before.and_then(|found| found.backup.or(Some(found.content))),
+                Verb::Install if edit.ours => before.and_then(|found| found.backup),
+                Verb::Install => edit.before.clone(),
                 Verb::Uninstall => None,
             };
             self.0.insert(edit.path.clone(), Found { content, backup });
@@ -94,6 +105,38 @@ fn check_both(engine: Engine, path: &str, before: &str, want: &str) {
     let mut machine = Machine::new(&[(path, want)]);
     machine.uninstall(engine);
     assert_eq!(machine.text(path), before, "without a backup");
+}
+
+#[test]
+fn what_another_program_has_installed_is_not_the_original() {
+    let hook = format!("{HOOKS_DIR}/buildwarden-poststop.json");
+    for (engine, path, before) in [
+        (Engine::Podman, hook.as_str(), ""),
+        (Engine::Crio, &hook, ""),
+        (Engine::Docker, DOCKER_JSON, "{\"debug\": true}\n"),
+        (Engine::Containerd, CONTAINERD, "version = 3\n# theirs\n"),
+        (Engine::Buildkit, BUILDKIT, "debug = true\n"),
+    ] {
+        for before in ["", before] {
+            let files = [(path, before)];
+            let original = Machine::new(if before.is_empty() { &[] } else { &files });
+            let mut machine = original.clone();
+            machine.install_other(engine);
+            machine.install(engine, Others::Refuse);
+            assert!(!machine.text(path).contains("/usr/local/bin/buildwarden"), "{engine}");
+            let mut edited = machine.clone();
+            machine.uninstall(engine);
+            assert_eq!(machine, original, "{engine}");
+            // Ours without a backup: what is there is not kept as one.
+            edited.forget();
+            edited.install_other(engine);
+            edited.uninstall(engine);
+            for (path, found) in &edited.0 {
+                assert_eq!(found.backup, None, "{engine}");
+                assert!(!found.content.contains("buildwarden"), "{engine}: {}", path.display());
+            }
+        }
+    }
 }
 
 #[test]
@@ -530,9 +573,12 @@ mod any_file {
         /// Ours is added, nothing else changes; it is taken out again, with what is kept
         /// to the byte, without it to the meaning.
         #[test]
-        fn daemon_json_comes_back(text in daemon()) {
+        fn daemon_json_comes_back(text in daemon(), other_first: bool) {
             let original = Machine::new(&[(DOCKER_JSON, &text)]);
             let mut machine = original.clone();
+            if other_first {
+                machine.install_other(Engine::Docker);
+            }
             machine.install(Engine::Docker, Others::Refuse);
             let (before, mut after) = (parse(&text), parse(machine.text(DOCKER_JSON)));
             prop_assert_eq!(after.shift_remove("default-runtime"), Some("buildwarden".into()));
