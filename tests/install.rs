@@ -152,6 +152,27 @@ fn what_another_program_has_installed_does_not_come_back() {
 }
 
 #[test]
+fn masked_units_are_empty_ones() {
+    let dir = usual();
+    let units = dir.path().join("etc/systemd/system");
+    let drop_ins = units.join("docker.service.d");
+    fs::create_dir_all(&drop_ins).unwrap();
+    symlink("/dev/null", units.join("docker.service")).unwrap();
+    symlink("/dev/null", drop_ins.join("theirs.conf")).unwrap();
+    let before = files(dir.path());
+    said(&dir, &["install", "--engine", "all"]);
+    said(&dir, &["uninstall"]);
+    let mut found = files(dir.path());
+    found.retain(|path, _| !["usr/share", "usr/libexec"].iter().any(|name| path.ends_with(name)));
+    assert_eq!(found, before);
+    // In the place of ours.
+    symlink("/dev/null", drop_ins.join("buildwarden.conf")).unwrap();
+    let output = buildwarden(&dir, &["install", "--engine", "all"]).output().unwrap();
+    check(&output, 1, "docker.service.d/buildwarden.conf: masked, a link to /dev/null");
+    said(&dir, &["uninstall"]);
+}
+
+#[test]
 fn where_one_cannot_be_changed_none_is() {
     let broken = "{\n    \"debug\": true,\n}\n";
     let files_of =

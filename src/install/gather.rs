@@ -93,10 +93,10 @@ pub fn gather(root: &Root, engines: &[Engine], wish: &Wish) -> Result<Facts, Ins
                 for directory in UNIT_DIRECTORIES {
                     let unit = Path::new(directory).join("docker.service");
                     let drop_ins = unit.with_extension("service.d");
-                    read(root, &mut facts, &unit)?;
+                    read_unit(root, &mut facts, &unit)?;
                     for name in root.names(&drop_ins) {
                         if name.ends_with(".conf") {
-                            read(root, &mut facts, &drop_ins.join(name))?;
+                            read_unit(root, &mut facts, &drop_ins.join(name))?;
                         }
                     }
                 }
@@ -117,6 +117,18 @@ fn read<'a>(
         facts.files.insert(path.to_owned(), found);
     }
     Ok(facts.files.get(path))
+}
+
+/// `systemctl mask` puts a link to /dev/null in the place of a unit, which an image need
+/// not have.
+fn read_unit(root: &Root, facts: &mut Facts, path: &Path) -> Result<(), InstallError> {
+    if root.link(path).is_some_and(|target| target == Path::new("/dev/null")) {
+        let empty = Found { content: String::new(), backup: None };
+        facts.files.insert(path.to_owned(), empty);
+        facts.masked.insert(path.to_owned());
+        return Ok(());
+    }
+    read(root, facts, path).map(drop)
 }
 
 fn containerd(root: &Root, facts: &mut Facts) -> Result<(), InstallError> {

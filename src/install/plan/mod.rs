@@ -27,7 +27,7 @@ pub(super) use systemd::UNIT_DIRECTORIES;
 
 use super::{Engine, Found, InstallError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     path::{Component, Path, PathBuf},
 };
@@ -77,6 +77,8 @@ pub struct Wish {
 pub struct Facts {
     /// What is there, by path.
     pub files: BTreeMap<PathBuf, Found>,
+    /// Those of them, units and drop-ins, that systemd is told to take for empty.
+    pub masked: BTreeSet<PathBuf>,
     /// Where a link to the program is wanted and something is already.
     pub links: BTreeMap<PathBuf, LinkState>,
     /// What containerd says of itself, where it could be asked.

@@ -3,7 +3,10 @@
 
 use super::{Facts, Plan, Verb, Wish, in_path, is_ours, shim, text, undo};
 use crate::install::InstallError;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Where systemd looks for docker.service and its drop-ins; the later outweighs.
 pub(in crate::install) const UNIT_DIRECTORIES: [&str; 4] = [
@@ -23,6 +26,15 @@ const COMMAND: &str = "DOCKER_BUILDKIT_RUNC_COMMAND";
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<(), InstallError> {
     let path = Path::new(DROP_IN);
     let found = facts.files.get(path);
+    if facts.masked.contains(path) {
+        return match wish.verb {
+            Verb::Install => {
+                let reason = "masked, a link to /dev/null: remove it, it is in the way of ours";
+                Err(InstallError::refused(path, reason))
+            }
+            Verb::Uninstall => Ok(()),
+        };
+    }
     let after = match (wish.verb, found) {
         (Verb::Install, found) => {
             for (file, later) in others(facts, COMMAND) {
@@ -112,18 +124,21 @@ fn install(content: Option<&str>, facts: &Facts, wish: &Wish) -> String {
     }
 }
 
-/// The unit and its drop-ins but ours, in the order in which systemd reads them.
+/// The unit and its drop-ins but ours, in the order in which systemd reads them: the unit
+/// first, then the drop-ins by name, wherever they are. Of one name the last directory's
+/// alone is read.
 fn units(facts: &Facts) -> impl Iterator<Item = (&Path, &str)> {
-    let mut units: Vec<(&Path, &str)> = facts
-        .files
-        .iter()
-        .filter(|(path, _)| path.as_path() != Path::new(DROP_IN))
-        .filter(|(path, _)| UNIT_DIRECTORIES.iter().any(|directory| path.starts_with(directory)))
-        .map(|(path, found)| (path.as_path(), found.content.as_str()))
-        .collect();
-    // The unit first, then the drop-ins by name, wherever they are.
-    units.sort_by_key(|(path, _)| (is_drop_in(path), path.file_name()));
-    units.into_iter()
+    let own = Path::new(DROP_IN).file_name();
+    let mut units = BTreeMap::new();
+    for directory in UNIT_DIRECTORIES {
+        for (path, found) in facts.files.iter().filter(|(path, _)| path.starts_with(directory)) {
+            if path.file_name() != own {
+                let unit = (path.as_path(), found.content.as_str());
+                units.insert((is_drop_in(path), path.file_name()), unit);
+            }
+        }
+    }
+    units.into_values()
 }
 
 fn is_drop_in(path: &Path) -> bool {

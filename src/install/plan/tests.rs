@@ -260,6 +260,28 @@ fn the_environment_of_dockerd_keeps_its_path() {
 }
 
 #[test]
+fn one_unit_of_a_name_is_read() {
+    let unit = "docker.service.d/a.conf";
+    let lib = format!("/lib/systemd/system/{unit}");
+    let etc = format!("/etc/systemd/system/{unit}");
+    let run = format!("/run/systemd/system/{unit}");
+    let path = |directory: &str| format!("[Service]\nEnvironment=PATH={directory}\n");
+    let (of_lib, of_run, of_etc) = (path("/lib-has"), path("/run-has"), path("/etc-has"));
+    for (files, want) in [
+        (vec![(lib.as_str(), of_lib.as_str())], "/lib-has"),
+        (vec![(&lib, &of_lib), (&run, &of_run)], "/run-has"),
+        (vec![(&lib, &of_lib), (&run, &of_run), (&etc, &of_etc)], "/etc-has"),
+        // Masked.
+        (vec![(&lib, &of_lib), (&etc, "")], "/usr/local/sbin"),
+    ] {
+        let mut machine = Machine::new(&files);
+        machine.install(Engine::Docker, Others::Refuse);
+        let text = machine.text("/etc/systemd/system/docker.service.d/buildwarden.conf");
+        assert!(text.contains(&format!("PATH=/usr/libexec/buildwarden:{want}")), "{text}");
+    }
+}
+
+#[test]
 fn hook_files_name_the_program() {
     let path = format!("{HOOKS_DIR}/buildwarden-poststop.json");
     let want = include_str!("../../../hooks/buildwarden-poststop.json");
