@@ -255,8 +255,47 @@ fn the_environment_of_dockerd_keeps_its_path() {
     found.content += "Environment=BUILDWARDEN_CONFIG=/x\n";
     machine.install(Engine::Docker, Others::Refuse);
     assert!(machine.text(DROP_IN).ends_with("CONFIG=/x\n"));
+    machine.install_other(Engine::Docker);
+    let text = machine.text(DROP_IN);
+    assert!(text.contains("\nEnvironment=PATH=/usr/local/libexec/buildwarden:/late\n"), "{text}");
+    assert!(text.contains("\nEnvironment=BUILDWARDEN_CONFIG=/x\n"), "{text}");
+    assert_eq!(text.matches("DOCKER_BUILDKIT_RUNC_COMMAND").count(), 1, "{text}");
     machine.uninstall(Engine::Docker);
+    assert_eq!(machine.text(DROP_IN), "[Service]\nEnvironment=BUILDWARDEN_CONFIG=/x\n");
+    machine.0.remove(Path::new(DROP_IN));
     assert_eq!(machine, before);
+}
+
+#[test]
+fn a_drop_in_of_our_name_keeps_what_is_there() {
+    const DROP_IN: &str = "/etc/systemd/system/docker.service.d/buildwarden.conf";
+    let ours = "# Written by `buildwarden install`; `buildwarden uninstall` removes it.\n# BuildKit inside of dockerd does not know the default runtime.\n# Docker 23 and newer:\nEnvironment=DOCKER_BUILDKIT_RUNC_COMMAND=/usr/bin/buildwarden-runc\n# Docker 20.10 runs the first `runc` in PATH, and this directory has a link of that name:\nEnvironment=PATH=/usr/libexec/buildwarden:/mine\n";
+    for (before, want) in [
+        (
+            "[Service]\nEnvironment=PATH=/mine\n\n[Unit]\nAfter=x\n",
+            format!("[Service]\nEnvironment=PATH=/mine\n{ours}\n[Unit]\nAfter=x\n"),
+        ),
+        (
+            "[Unit]\nAfter=x\n",
+            format!("[Unit]\nAfter=x\n[Service]\n{}", ours.replace("/mine", "/a")),
+        ),
+    ] {
+        let unit = ("/lib/systemd/system/docker.service", "[Service]\nEnvironment=PATH=/a\n");
+        let original = Machine::new(&[unit, (DROP_IN, before)]);
+        let mut machine = original.clone();
+        machine.install(Engine::Docker, Others::Refuse);
+        assert_eq!(machine.text(DROP_IN), want);
+        let mut edited = machine.clone();
+        machine.uninstall(Engine::Docker);
+        assert_eq!(machine, original);
+        // Since then, a line of somebody's.
+        let found = edited.0.get_mut(Path::new(DROP_IN)).unwrap();
+        found.content += "# more\n";
+        edited.uninstall(Engine::Docker);
+        let text = edited.text(DROP_IN);
+        let rest = text.strip_prefix(before).and_then(|rest| rest.strip_suffix("# more\n"));
+        assert!(matches!(rest, Some("" | "[Service]\n")), "{text}");
+    }
 }
 
 #[test]
