@@ -63,6 +63,14 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<(), In
                     ));
                 }
             }
+            for (file, content) in units(facts).filter(|(path, _)| is_later(path)) {
+                if lines(content).iter().any(|(_, line)| is_reset(line)) {
+                    plan.notes.push(format!(
+                        "{}: its empty Environment= drops what {DROP_IN} sets before: remove it",
+                        file.display()
+                    ));
+                }
+            }
             Some(install(found.map(|found| found.content.as_str()), facts, wish))
         }
         (Verb::Uninstall, None) => return Ok(()),
@@ -77,11 +85,11 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<(), In
 
 /// dockerd does not start when its command line and daemon.json both say something.
 pub(super) fn check_command_line(facts: &Facts) -> Result<(), InstallError> {
-    for (path, content) in units(facts) {
-        let commands = content.lines().filter(|line| line.trim_start().starts_with("ExecStart="));
+    for (path, command) in commands(facts) {
         let options = ["--default-runtime", "--add-runtime", "--config-file"];
-        let named = |line: &str| options.into_iter().find(|option| line.contains(option));
-        let Some(option) = commands.filter_map(named).next_back() else { continue };
+        let Some(option) = options.into_iter().find(|option| command.contains(option)) else {
+            continue;
+        };
         let reason = match option {
             "--config-file" => {
                 "ExecStart names another configuration file than /etc/docker/daemon.json: \
@@ -96,6 +104,21 @@ pub(super) fn check_command_line(facts: &Facts) -> Result<(), InstallError> {
         return Err(InstallError::refused(path, reason));
     }
     Ok(())
+}
+
+/// What systemd runs, and where that is said: an empty `ExecStart=` drops those before it.
+fn commands(facts: &Facts) -> Vec<(&Path, String)> {
+    let mut commands = Vec::new();
+    for (path, content) in all_units(facts) {
+        for (_, line) in lines(content) {
+            match setting(&line) {
+                Some(("ExecStart", "")) => commands.clear(),
+                Some(("ExecStart", command)) => commands.push((path, command.to_owned())),
+                _ => {}
+            }
+        }
+    }
+    commands
 }
 
 fn directory(wish: &Wish) -> PathBuf {
@@ -113,7 +136,10 @@ fn install(content: Option<&str>, facts: &Facts, wish: &Wish) -> String {
     if value(content, COMMAND).as_ref() == Some(&command) && path.as_ref().is_some_and(is_first) {
         return content.to_owned();
     }
-    let others = || units(facts).filter_map(|(_, content)| value(content, "PATH")).last();
+    let others = || {
+        let contents: Vec<&str> = units(facts).map(|(_, content)| content).collect();
+        value(&contents.join("\n\n"), "PATH")
+    };
     let path = path.or_else(others).unwrap_or_else(|| USUAL_PATH.to_owned());
     let mut directories: Vec<&str> = path.split(':').filter(|path| !is_directory(path)).collect();
     directories.insert(0, &directory);
@@ -186,40 +212,47 @@ fn is_directory(path: &str) -> bool {
     Path::new(path).ends_with("libexec/buildwarden")
 }
 
-/// The unit and its drop-ins but ours, in the order in which systemd reads them: the unit
-/// first, then the drop-ins by name, wherever they are. Of one name the last directory's
-/// alone is read.
-fn units(facts: &Facts) -> impl Iterator<Item = (&Path, &str)> {
-    let own = Path::new(DROP_IN).file_name();
+/// The unit and its drop-ins in the order in which systemd reads them: the unit first,
+/// then the drop-ins by name, wherever they are. Of one name the last directory's alone is
+/// read.
+fn all_units(facts: &Facts) -> impl Iterator<Item = (&Path, &str)> {
     let mut units = BTreeMap::new();
     for directory in UNIT_DIRECTORIES {
         for (path, found) in facts.files.iter().filter(|(path, _)| path.starts_with(directory)) {
-            if path.file_name() != own {
-                let unit = (path.as_path(), found.content.as_str());
-                units.insert((is_drop_in(path), path.file_name()), unit);
-            }
+            let unit = (path.as_path(), found.content.as_str());
+            units.insert((is_drop_in(path), path.file_name()), unit);
         }
     }
     units.into_values()
+}
+
+/// The same without ours.
+fn units(facts: &Facts) -> impl Iterator<Item = (&Path, &str)> {
+    let own = Path::new(DROP_IN).file_name();
+    all_units(facts).filter(move |(path, _)| path.file_name() != own)
 }
 
 fn is_drop_in(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "conf")
 }
 
+/// Whether systemd reads it after ours.
+fn is_later(path: &Path) -> bool {
+    is_drop_in(path) && path.file_name() > Path::new(DROP_IN).file_name()
+}
+
 /// Who else sets a variable, and whether after us.
 fn others<'a>(facts: &'a Facts, name: &'a str) -> impl Iterator<Item = (&'a Path, bool)> {
-    let own = Path::new(DROP_IN).file_name();
     units(facts)
         .filter(move |(_, content)| value(content, name).is_some())
-        .map(move |(path, _)| (path, is_drop_in(path) && path.file_name() > own))
+        .map(|(path, _)| (path, is_later(path)))
 }
 
 /// The last value that `Environment=` lines give a variable.
 fn value(content: &str, name: &str) -> Option<String> {
     let mut found = None;
     for (_, line) in lines(content) {
-        if setting(&line) == Some(("Environment", "")) {
+        if is_reset(&line) {
             found = None;
         }
         for (key, value, _) in assignments(&line) {
@@ -264,6 +297,10 @@ fn lines(content: &str) -> Vec<(&str, String)> {
 fn setting(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once('=')?;
     Some((name.trim(), value.trim()))
+}
+
+fn is_reset(line: &str) -> bool {
+    setting(line) == Some(("Environment", ""))
 }
 
 /// What an `Environment=` line assigns: name, value and how it is written there

@@ -240,6 +240,7 @@ fn the_environment_of_dockerd_keeps_its_path() {
             "[Service]\nEnvironment=PATH=/b:/usr/bin\n",
         ),
         ("/etc/systemd/system/docker.service.d/x.conf", "[Service]\nEnvironment=PATH=/late\n"),
+        ("/etc/systemd/system/docker.service.d/w.conf", "[Service]\nEnvironment=\n"),
     ]);
     let before = machine.clone();
     let plan = machine.install(Engine::Docker, Others::Refuse);
@@ -248,8 +249,9 @@ fn the_environment_of_dockerd_keeps_its_path() {
     assert!(
         text.contains("\nEnvironment=DOCKER_BUILDKIT_RUNC_COMMAND=/usr/bin/buildwarden-runc\n")
     );
-    let note = "x.conf: sets PATH after";
-    assert!(plan.notes.iter().any(|said| said.contains(note)), "{:?}", plan.notes);
+    for note in ["x.conf: sets PATH after", "w.conf: its empty Environment= drops"] {
+        assert!(plan.notes.iter().any(|said| said.contains(note)), "{:?}", plan.notes);
+    }
     // Somebody's lines in our file stay.
     let found = machine.0.get_mut(Path::new(DROP_IN)).unwrap();
     found.content += "Environment=BUILDWARDEN_CONFIG=/x\n";
@@ -304,6 +306,7 @@ fn one_unit_of_a_name_is_read() {
     let lib = format!("/lib/systemd/system/{unit}");
     let etc = format!("/etc/systemd/system/{unit}");
     let run = format!("/run/systemd/system/{unit}");
+    let late = "/run/systemd/system/docker.service.d/b.conf";
     let path = |directory: &str| format!("[Service]\nEnvironment=PATH={directory}\n");
     let (of_lib, of_run, of_etc) = (path("/lib-has"), path("/run-has"), path("/etc-has"));
     for (files, want) in [
@@ -312,6 +315,8 @@ fn one_unit_of_a_name_is_read() {
         (vec![(&lib, &of_lib), (&run, &of_run), (&etc, &of_etc)], "/etc-has"),
         // Masked.
         (vec![(&lib, &of_lib), (&etc, "")], "/usr/local/sbin"),
+        // Reset by a later one.
+        (vec![(&lib, &of_lib), (&late, "[Service]\nEnvironment=\n")], "/usr/local/sbin"),
     ] {
         let mut machine = Machine::new(&files);
         machine.install(Engine::Docker, Others::Refuse);
@@ -556,6 +561,20 @@ fn what_dockerd_would_not_start_with_is_refused() {
         ("ExecStart=/usr/bin/dockerd --config-file /x.json", Some("another configuration file")),
         ("ExecStart=/usr/bin/dockerd -H fd://", None),
         ("# ExecStart=/usr/bin/dockerd --add-runtime a=/b", None),
+        (
+            "ExecStart=/usr/bin/dockerd -H fd:// \\\n# for GPUs\n  --add-runtime a=/b",
+            Some("--add-runtime"),
+        ),
+        ("ExecStart = /usr/bin/dockerd --add-runtime a=/b", Some("--add-runtime")),
+        // Reset.
+        (
+            "ExecStart=/usr/bin/dockerd --add-runtime a=/b\nExecStart=\nExecStart=/usr/bin/dockerd",
+            None,
+        ),
+        (
+            "ExecStart=/usr/bin/dockerd --add-runtime a=/b\nExecStart=\nExecStart=dockerd --config-file /x",
+            Some("another configuration file"),
+        ),
     ] {
         let unit = format!("[Service]\n{line}\n");
         let machine = Machine::new(&[("/lib/systemd/system/docker.service", &unit)]);
@@ -566,6 +585,29 @@ fn what_dockerd_would_not_start_with_is_refused() {
                 let error = planned.unwrap_err().to_string();
                 assert!(error.contains(said), "{line}: {error}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_command_line_of_dockerd_is_the_last_one() {
+    const UNIT: &str = "/lib/systemd/system/docker.service";
+    const DROP_INS: &str = "/etc/systemd/system/docker.service.d";
+    let (one, own) = (format!("{DROP_INS}/a.conf"), format!("{DROP_INS}/buildwarden.conf"));
+    let wrong = "[Service]\nExecStart=dockerd --add-runtime a=/b\n";
+    let other = "[Service]\nExecStart=\nExecStart=dockerd -H fd://\n";
+    for (files, refused_for) in [
+        (vec![(UNIT, wrong), (one.as_str(), other)], None),
+        (vec![(UNIT, other), (&one, wrong)], Some(&one)),
+        // Whoever has put it into a file of our name.
+        (vec![(UNIT, other), (&own, wrong)], Some(&own)),
+        (vec![(UNIT, wrong), (&own, other)], None),
+    ] {
+        let planned = Machine::new(&files).plan(Engine::Docker, Verb::Install, Others::Refuse);
+        let error = planned.err().map(|error| error.to_string());
+        match refused_for {
+            None => assert_eq!(error, None, "{files:?}"),
+            Some(path) => assert!(error.is_some_and(|error| error.contains(path)), "{files:?}"),
         }
     }
 }
