@@ -42,7 +42,7 @@ pub struct Root {
 
 /// A file in a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(super) struct Found {
     /// What it holds.
     pub content: String,
     /// What it held before the first change, where that is kept.
@@ -62,7 +62,7 @@ impl Root {
     }
 
     /// Whether it is the one that this process runs in.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
         matches!(
             (fs::metadata(by_way_of(&self.directory)).map(identity), fs::metadata("/").map(identity)),
@@ -150,7 +150,7 @@ impl Root {
     }
 
     /// Whether a program is there, for this process to ask.
-    pub fn has_program(&self, path: &Path) -> bool {
+    pub(super) fn has_program(&self, path: &Path) -> bool {
         self.resolve(path, OFlags::empty())
             .and_then(|file| file.metadata())
             .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)

@@ -28,7 +28,7 @@ const RUNC: &str = "io.containerd.runc.v2";
 
 /// What `containerd config default` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint {
+pub(in crate::install) struct Hint {
     /// The version of its configuration.
     pub version: i64,
     /// What it reads besides.

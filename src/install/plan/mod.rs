@@ -17,7 +17,7 @@ mod table;
 mod tests;
 
 pub(super) use buildkit::PATH as BUILDKIT;
-pub use containerd::Hint;
+pub(super) use containerd::Hint;
 pub(super) use containerd::{
     MAIN as CONTAINERD, imports as containerd_imports, matches as containerd_matches,
 };
@@ -58,7 +58,7 @@ pub enum Others {
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub(super) struct Wish {
     /// In or out.
     pub verb: Verb,
     /// This program, as the engines will find it: absolute.
@@ -74,7 +74,7 @@ pub struct Wish {
 
 /// The files that matter, as the engines find them, and what else must be known.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub(super) struct Facts {
     /// What is there, by path.
     pub files: BTreeMap<PathBuf, Found>,
     /// Those of them, units and drop-ins, that systemd is told to take for empty.
@@ -87,7 +87,7 @@ pub struct Facts {
 
 /// What is where a link is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkState {
+pub(super) enum LinkState {
     /// A symbolic link, and where it leads.
     To(PathBuf),
     /// A program, by whatever way.
@@ -109,6 +109,8 @@ pub struct Plan {
     pub unlinks: Vec<Link>,
     /// What somebody has to know.
     pub notes: Vec<String>,
+    /// The engines that have to read their configuration again.
+    pub restarts: Vec<Engine>,
 }
 
 /// A file that changes.
@@ -141,6 +143,7 @@ impl Plan {
             links: Vec::new(),
             unlinks: Vec::new(),
             notes: Vec::new(),
+            restarts: Vec::new(),
         }
     }
 
@@ -158,7 +161,7 @@ impl Plan {
 }
 
 /// Plans the change of one engine's configuration.
-pub fn plan(engine: Engine, facts: &Facts, wish: &Wish) -> Result<Plan, InstallError> {
+pub(super) fn plan(engine: Engine, facts: &Facts, wish: &Wish) -> Result<Plan, InstallError> {
     let mut plan = Plan::new(engine);
     let shims = match engine {
         Engine::Podman | Engine::Crio => hooks::plan(&mut plan, facts, wish)?,

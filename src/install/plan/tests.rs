@@ -316,7 +316,7 @@ fn one_unit_of_a_name_is_read() {
         // Masked.
         (vec![(&lib, &of_lib), (&etc, "")], "/usr/local/sbin"),
         // Reset by a later one.
-        (vec![(&lib, &of_lib), (&late, "[Service]\nEnvironment=\n")], "/usr/local/sbin"),
+        (vec![(&lib, &of_lib), (late, "[Service]\nEnvironment=\n")], "/usr/local/sbin"),
     ] {
         let mut machine = Machine::new(&files);
         machine.install(Engine::Docker, Others::Refuse);
