@@ -439,6 +439,30 @@ const TAMPERED: &[(&str, Tamper, &str, Option<u64>, &str)] = &[
         "finding 1 is missing: annotations.jsonl line 2 has it",
     ),
     (
+        "the report's finding twice, the second another",
+        |disk| {
+            let mut report = json::parse(&fs::read(disk.path("report.json")).unwrap()).unwrap();
+            let second = Finding { title: "harmless".into(), ..report.findings[0].clone() };
+            report.findings.push(second);
+            fs::write(disk.path("report.json"), json::pretty(&report).unwrap()).unwrap();
+        },
+        "report.json",
+        None,
+        "finding 1 is there more than once",
+    ),
+    (
+        "the report's finding twice, and the log's",
+        |disk| {
+            let mut report = json::parse(&fs::read(disk.path("report.json")).unwrap()).unwrap();
+            report.findings.push(report.findings[0].clone());
+            fs::write(disk.path("report.json"), json::pretty(&report).unwrap()).unwrap();
+            disk.lines("annotations.jsonl", |lines| lines.insert(2, lines[1].clone()));
+        },
+        "annotations.jsonl",
+        Some(3),
+        "finding 1 is there more than once",
+    ),
+    (
         "the report made no JSON",
         |disk| fs::write(disk.path("report.json"), "{").unwrap(),
         "report.json",

@@ -8,7 +8,12 @@ use crate::{
     report::model::{Allowed, Finding, LogBefore, Report},
 };
 use sha2::{Digest as _, Sha256};
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+};
 
 /// What the log says.
 #[derive(Debug, Default)]
@@ -174,16 +179,30 @@ fn as_it_was(log: &File, before: &LogBefore, found: &mut Verification) -> io::Re
     Ok(())
 }
 
-/// Whether findings, and what the policy allows, are the same in log and report.
+/// Whether findings, and what the policy allows, are the same in log and report, which is
+/// here without what the log cannot have: how the execs ended.
 fn as_reported(recorded: &Recorded, report: &Report, found: &mut Verification) {
-    for (line, logged) in &recorded.findings {
-        let n = logged.n;
-        match report.findings.iter().find(|finding| finding.n == n) {
+    // By their numbers: a log may have hundreds of thousands.
+    let mut reported: HashMap<u64, &Finding> = HashMap::new();
+    for finding in &report.findings {
+        if reported.insert(finding.n, finding).is_some() {
+            let problem = format!("finding {} is there more than once", finding.n);
+            found.problem(REPORT, None, problem);
+        }
+    }
+    let mut logged: HashSet<u64> = HashSet::new();
+    for (line, finding) in &recorded.findings {
+        let n = finding.n;
+        if !logged.insert(n) {
+            let problem = format!("finding {n} is there more than once");
+            found.problem(ANNOTATIONS, Some(*line), problem);
+        }
+        match reported.get(&n) {
             None => {
                 let problem = format!("finding {n} is missing: {ANNOTATIONS} line {line} has it");
                 found.problem(REPORT, None, problem);
             }
-            Some(finding) if (Finding { outcome: None, ..finding.clone() }) != *logged => {
+            Some(reported) if *reported != finding => {
                 let problem = format!("finding {n} is not as in {ANNOTATIONS} line {line}");
                 found.problem(REPORT, None, problem);
             }
@@ -191,17 +210,12 @@ fn as_reported(recorded: &Recorded, report: &Report, found: &mut Verification) {
         }
     }
     for finding in &report.findings {
-        if !recorded.findings.iter().any(|(_, logged)| logged.n == finding.n) {
+        if !logged.contains(&finding.n) {
             let problem = format!("finding {} is missing: the report has it", finding.n);
             found.problem(ANNOTATIONS, None, problem);
         }
     }
-    let logged = recorded.allowed.iter().map(|(_, allowed)| allowed);
-    let same =
-        |(one, logged): (&Allowed, &Allowed)| Allowed { outcome: None, ..one.clone() } == *logged;
-    if report.allowed.len() != recorded.allowed.len()
-        || !report.allowed.iter().zip(logged).all(same)
-    {
+    if !report.allowed.iter().eq(recorded.allowed.iter().map(|(_, allowed)| allowed)) {
         let problem = format!("what the policy allows is not as in {ANNOTATIONS}");
         found.problem(REPORT, None, problem);
     }
