@@ -491,6 +491,16 @@ const TAMPERED: &[(&str, Tamper, &str, Option<u64>, &str)] = &[
         "finding 1 is missing: the report has it",
     ),
     (
+        "the log's finding with the last of all numbers, and one behind it",
+        |disk| {
+            disk.replace("annotations.jsonl", "\"n\":1,", "\"n\":18446744073709551615,");
+            disk.lines("annotations.jsonl", |lines| lines.insert(2, lines[1].clone()));
+        },
+        "annotations.jsonl",
+        Some(3),
+        "finding 18446744073709551615 is there more than once",
+    ),
+    (
         "the log's finding: the exec",
         |disk| disk.lines("annotations.jsonl", |lines| drop(lines.remove(1))),
         "execs.jsonl",

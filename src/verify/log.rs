@@ -132,7 +132,7 @@ impl Recorded {
                 self.attached = Some(*attached);
             }
             Entry::Finding(finding) => {
-                let next = self.findings.last().map_or(1, |(_, last)| last.n + 1);
+                let next = self.findings.last().map_or(1, |(_, last)| last.n.saturating_add(1));
                 if finding.n != next {
                     let n = finding.n;
                     let problem = format!("finding {n} stands where finding {next} has to be");
