@@ -1,7 +1,7 @@
 //! `verify`: a run that holds, and each way to tamper with one.
 
 use buildwarden::{
-    annotation::{Attached, Finished, Gap, Log},
+    annotation::{Attached, Finished, Gap, LINE_MAX, Log},
     chain::{self, Chain},
     collect::Rules,
     config::Settings,
@@ -565,6 +565,20 @@ fn whatever_is_tampered_with_is_named() {
         let text = String::from_utf8(disk.verify(&[]).stdout).unwrap();
         assert!(text.starts_with("DOES NOT HOLD") && text.contains(problem), "{name}: {text}");
     }
+}
+
+#[test]
+fn a_line_of_the_log_that_is_too_long_to_be_read_is_named() {
+    let disk = Disk::new(&Run::default());
+    let log = OpenOptions::new().append(true).open(disk.path("annotations.jsonl"));
+    let mut log = log.unwrap();
+    // A hole in a file reads as NUL bytes.
+    log.set_len(LINE_MAX as u64 + (1 << 20)).unwrap();
+    log.write_all(b"\n").unwrap();
+    let (code, result) = disk.result(&[]);
+    assert_eq!(code, Some(13), "{result:#}");
+    assert_eq!(result["problems"][0]["file"], "annotations.jsonl");
+    assert_eq!(result["problems"][0]["problem"], "a line is longer than 67108864 bytes");
 }
 
 /// Who can write all files makes chains and digests anew: what was executed gives it away

@@ -2,7 +2,7 @@
 
 use super::{Files, Read, Verification, shown};
 use crate::{
-    annotation::{Attached, Entry, Finished, Line, Tail},
+    annotation::{Attached, Entry, Finished, LINE_MAX, Line, Tail},
     chain::{Chain, Link, hex},
     collect::file::{ANNOTATIONS, REPORT},
     report::model::{Allowed, Finding, LogBefore, Report},
@@ -102,6 +102,9 @@ fn read(log: &File, report: Option<&Report>, found: &mut Verification) -> io::Re
     }
     if lines.is_torn() {
         found.problem(ANNOTATIONS, Some(seen.lines + 1), "cut off: the line has no end");
+    }
+    if lines.too_long() > 0 {
+        found.problem(ANNOTATIONS, None, format!("a line is longer than {LINE_MAX} bytes"));
     }
     if seen.chain_values == 0 && report.is_some_and(|report| report.log.is_some()) {
         found.problem(ANNOTATIONS, None, "the chain values are missing");
