@@ -610,6 +610,22 @@ fn a_run_without_a_report_is_checked_too() {
     assert_eq!(result["problems"][0]["line"], 6);
 }
 
+/// What a crash tears is no problem, however often it does.
+#[test]
+fn notes_beyond_those_that_are_named_are_counted() {
+    let disk = Disk::new(&Run { ended: false, ..Run::default() });
+    let notes = |result: &Value| result["notes"].as_array().unwrap().len() as u64;
+    let (_, before) = disk.result(&[]);
+    assert_eq!(before["notes_omitted"], 0);
+    disk.lines("annotations.jsonl", |lines| lines.extend((0..250).map(|n| format!("torn {n}"))));
+    let (code, result) = disk.result(&[]);
+    assert_eq!((code, notes(&result)), (Some(0), 100), "{result:#}");
+    let omitted = notes(&before) + 150;
+    assert_eq!(result["notes_omitted"], omitted, "{result:#}");
+    let text = String::from_utf8(disk.verify(&[]).stdout).unwrap();
+    assert!(text.ends_with(&format!("  note: and {omitted} more\n")), "{text}");
+}
+
 #[test]
 fn what_is_no_run_cannot_be_read() {
     let disk = Disk::new(&Run::default());
