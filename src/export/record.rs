@@ -1,7 +1,7 @@
 //! What is sent: a line of text, and its facts one by one.
 
 use crate::{
-    annotation::{Attached, Entry, Finished, Key, Line},
+    annotation::{Attached, Entry, Finished, Key, Line, Malformed},
     escape,
     report::{
         Time,
@@ -79,8 +79,8 @@ pub(super) struct Reader {
 
 impl Reader {
     /// The record that a line is worth; most are not.
-    pub(super) fn record(&mut self, line: &Line) -> Option<Record> {
-        match line.entry().ok()? {
+    pub(super) fn record(&mut self, line: &Line) -> Result<Option<Record>, Malformed> {
+        Ok(match line.entry()? {
             Entry::Attached(attached) => {
                 let Attached { container, job, .. } = *attached;
                 (self.container, self.job) = (container, job);
@@ -93,7 +93,7 @@ impl Reader {
             Entry::Finding(finding) => Some(self.finding(line, &finding)),
             Entry::Finished(finished) => Some(self.finished(line, &finished)),
             _ => None,
-        }
+        })
     }
 
     fn finding(&self, line: &Line, finding: &Finding) -> Record {
@@ -287,10 +287,10 @@ pub(super) mod tests {
         };
         let mut reader = Reader::default();
         let attached = serde_json::to_value(&attached).unwrap();
-        assert_eq!(reader.record(&line(Key::Attached, attached)), None);
+        assert_eq!(reader.record(&line(Key::Attached, attached)).unwrap(), None);
         let finding = line(Key::Finding(1), serde_json::to_value(&finding).unwrap());
         let finished = line(Key::Finished, serde_json::to_value(&finished).unwrap());
-        [finding, finished].map(|line| reader.record(&line).unwrap())
+        [finding, finished].map(|line| reader.record(&line).unwrap().unwrap())
     }
 
     #[test]
