@@ -99,19 +99,26 @@ pub fn export(
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(source)) => return Err(io_error(run, source)),
     }
-    let tallies = std::thread::scope(|scope| {
-        let threads: Vec<_> = outputs(&settings.outputs)
+    Ok(Some(send_to_each(settings, run, outputs(&settings.outputs))))
+}
+
+/// What each output says: whatever ends one, the others go on and are heard.
+fn send_to_each(
+    settings: &Settings,
+    run: &Run,
+    outputs: Vec<(&'static str, Make)>,
+) -> BTreeMap<&'static str, Tally> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = outputs
             .into_iter()
             .map(|(name, make)| (name, scope.spawn(move || follow(settings, run, make()))))
             .collect();
         let joined = threads.into_iter().map(|(name, thread)| {
-            // A panic of one is no reason to lose what the others say.
             let gone = |_| Tally { error: Some("it panicked".to_owned()), ..Tally::default() };
             (name, thread.join().unwrap_or_else(gone))
         });
         joined.collect()
-    });
-    Ok(Some(tallies))
+    })
 }
 
 /// Leaves beside the log what became of it, in the place of what an earlier export left.
@@ -235,7 +242,7 @@ fn send_all(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::FileExt as _};
+    use std::{fs, os::unix::fs::FileExt as _, sync::mpsc};
     use tempfile::TempDir;
 
     /// A receiver that takes everything.
@@ -247,30 +254,48 @@ mod tests {
         }
     }
 
-    /// What becomes of the run of a container that has ended, with this log.
-    fn followed(log: Option<&dyn Fn(&File)>) -> Tally {
-        let root = TempDir::new().unwrap();
-        let settings = Settings {
-            state_dir: root.path().join("state"),
-            run_dir: root.path().join("run"),
-            ..Settings::default()
-        };
-        let run = Store::of(&settings).run("web").unwrap();
-        fs::create_dir_all(run.path()).unwrap();
-        if let Some(write) = log {
-            write(&File::create(run.path().join(ANNOTATIONS)).unwrap());
+    /// A line of a container's log.
+    fn line(key: &str, value: &str) -> String {
+        let time = "1970-01-01T00:00:00Z";
+        format!(r#"{{"time":"{time}","container":"web","key":"{key}","value":{value}}}"#) + "\n"
+    }
+
+    fn finished() -> String {
+        let value = r#"{"verdict":"clean","findings":{"critical":0,"medium":0},"report":null}"#;
+        line("dev.buildwarden.finished", value)
+    }
+
+    /// The run of a container that has ended.
+    struct Ended {
+        settings: Settings,
+        run: Run,
+        _root: TempDir,
+    }
+
+    impl Ended {
+        /// Its log is this, behind so many bytes of a hole.
+        fn with_log(text: &str, hole: u64) -> Ended {
+            let root = TempDir::new().unwrap();
+            let settings = Settings {
+                state_dir: root.path().join("state"),
+                run_dir: root.path().join("run"),
+                ..Settings::default()
+            };
+            let run = Store::of(&settings).run("web").unwrap();
+            fs::create_dir_all(run.path()).unwrap();
+            let log = File::create(run.path().join(ANNOTATIONS)).unwrap();
+            log.write_all_at(text.as_bytes(), hole).unwrap();
+            Ended { settings, run, _root: root }
         }
-        follow(&settings, &run, Box::new(Willing))
+
+        fn send_to(&self, outputs: Vec<(&'static str, Make)>) -> BTreeMap<&'static str, Tally> {
+            send_to_each(&self.settings, &self.run, outputs)
+        }
     }
 
     #[test]
     fn a_line_that_cannot_be_read_counts_as_not_sent() {
-        let value = r#"{"verdict":"clean","findings":{"critical":0,"medium":0},"report":null}"#;
-        let line = |key: &str, value: &str| {
-            let time = "1970-01-01T00:00:00Z";
-            format!(r#"{{"time":"{time}","container":"web","key":"{key}","value":{value}}}"#) + "\n"
-        };
-        let finished = line("dev.buildwarden.finished", value);
+        let finished = finished();
         let finding = line("dev.buildwarden.finding.1", "{}");
         let malformed = "annotations.jsonl: expected a line of an annotation log: ";
         let too_long = format!("annotations.jsonl: a line is longer than {LINE_MAX} bytes");
@@ -283,7 +308,8 @@ mod tests {
             (&("\n".to_owned() + &finished), LINE_MAX as u64 + (1 << 20), 1, 1, Some(&too_long)),
         ];
         for (text, hole, sent, failed, error) in cases {
-            let tally = followed(Some(&|log| log.write_all_at(text.as_bytes(), hole).unwrap()));
+            let run = Ended::with_log(text, hole);
+            let tally = &run.send_to(vec![("willing", Box::new(|| Box::new(Willing)))])["willing"];
             assert_eq!((tally.sent, tally.failed), (sent, failed), "{text}: {tally:?}");
             let said = tally.error.as_deref().unwrap_or_default();
             assert!(said.starts_with(error.unwrap_or_default()), "{tally:?}");
@@ -292,9 +318,40 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_cannot_be_read_is_the_outputs_error() {
-        let tally = followed(None);
-        assert_eq!((tally.sent, tally.failed), (0, 0));
-        assert_eq!(tally.error.as_deref(), Some("web: there is no annotation log"));
+    fn an_output_that_fails_leaves_the_others_alone() {
+        /// Says that the log is open, before it takes everything.
+        struct Telling(mpsc::Sender<()>);
+
+        impl Output for Telling {
+            fn send(
+                &mut self,
+                records: &[Record],
+                patience: &mut Patience,
+            ) -> (usize, Option<String>) {
+                self.0.send(()).unwrap();
+                Willing.send(records, patience)
+            }
+        }
+
+        let run = Ended::with_log(&finished(), 0);
+        let log = run.run.path().join(ANNOTATIONS);
+        let (tell, told) = mpsc::channel();
+        let tallies = run.send_to(vec![
+            (
+                "late",
+                Box::new(move || {
+                    told.recv().unwrap();
+                    fs::remove_file(log).unwrap();
+                    Box::new(Willing)
+                }),
+            ),
+            ("panicking", Box::new(|| panic!("as the test wants it"))),
+            ("telling", Box::new(|| Box::new(Telling(tell)))),
+        ]);
+        let said =
+            |name| (tallies[name].sent, tallies[name].failed, tallies[name].error.as_deref());
+        assert_eq!(said("late"), (0, 0, Some("web: there is no annotation log")));
+        assert_eq!(said("panicking"), (0, 0, Some("it panicked")));
+        assert_eq!(said("telling"), (1, 0, None));
     }
 }
