@@ -239,7 +239,8 @@ fn root_who_takes_over_a_report_ends_its_log() {
     assert_eq!(gc(&dir, &[]), "web: had ended; its report is written\n");
 
     let now = fs::read_to_string(&log).unwrap();
-    let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["value"].clone();
+    let value =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["value"].clone();
     assert_eq!(now.lines().count(), whole.lines().count());
     assert_eq!(value(now.lines().last().unwrap()), value(last));
     assert!(markdown.exists());

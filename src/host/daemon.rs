@@ -8,7 +8,7 @@ use rustix::net::{
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _},
+    os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -41,12 +41,14 @@ impl Daemon {
         }
     }
 
-    /// The one process of that name, where there is one.
+    /// The one process of that name that root runs outside of containers, where there
+    /// is one. Those in containers are in /proc too, called as the container likes, with
+    /// arguments that would choose what is read here.
     pub fn only(name: &str) -> Option<Daemon> {
         let entries = fs::read_dir("/proc").ok()?;
         let mut pids = entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid| is_called(*pid, name));
+            .filter(|pid| is_called(*pid, name) && is_of_the_host(*pid));
         let pid = pids.next()?;
         pids.next().is_none().then(|| Daemon::read(pid)).flatten()
     }
@@ -107,6 +109,33 @@ fn is_called(pid: i32, name: &str) -> bool {
     comm.trim_ascii_end() == name.as_bytes()
 }
 
+/// Whether a process is root's, sees the pids that this one sees, and means by a path what
+/// this one means. Its mount namespace says nothing: a unit of systemd can have its own.
+/// A container that shares the host's pids is told by its root directory.
+fn is_of_the_host(pid: i32) -> bool {
+    let of = |process: &str| {
+        let namespace = fs::read_link(format!("/proc/{process}/ns/pid")).ok()?;
+        let root = fs::metadata(format!("/proc/{process}/root/")).ok()?;
+        Some((namespace, root.dev(), root.ino()))
+    };
+    // First, so that nothing is looked up in a file system that is a user's own.
+    let status = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    is_roots(&status) && of(&pid.to_string()).is_some_and(|its| of("self") == Some(its))
+}
+
+/// Whether every uid in a proc_pid_status(5) is root's. The owner of its directory is
+/// root too for whoever may not be dumped, and the effective one alone for a program that
+/// is set-user-ID.
+fn is_roots(status: &[u8]) -> bool {
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"));
+    let uids: Vec<&[u8]> = line
+        .unwrap_or_default()
+        .split(u8::is_ascii_whitespace)
+        .filter(|uid| !uid.is_empty())
+        .collect();
+    uids.len() == 4 && uids.iter().all(|uid| *uid == b"0")
+}
+
 fn strings(bytes: &[u8]) -> impl Iterator<Item = OsString> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     bytes.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec()))
@@ -153,6 +182,22 @@ mod tests {
         file.set_modified(later).expect("set");
         assert!(daemon.is_older_than(&dir.path().join("file")));
         drop(listener);
+    }
+
+    #[test]
+    fn root_has_no_other_uid() {
+        for (uids, want) in [
+            ("\t0\t0\t0\t0", true),
+            ("\t1000\t1000\t1000\t1000", false),
+            ("\t1000\t0\t0\t0", false),
+            ("\t0\t0\t0\t1000", false),
+            ("\t0", false),
+            ("", false),
+        ] {
+            let status = format!("Name:\tUid:\\n\nState:\tS\nUid:{uids}\nGid:\t0\t0\t0\t0\n");
+            assert_eq!(is_roots(status.as_bytes()), want, "{uids:?}");
+        }
+        assert!(!is_roots(b""));
     }
 
     #[test]
