@@ -106,13 +106,14 @@ impl Directory {
         }
     }
 
-    /// Opens the directory `name` in it; `None` when there is none.
+    /// Opens the directory `name` in it; `None` when there is none, as where a sweep has
+    /// put a placeholder for it.
     pub(super) fn below(&self, name: &str) -> Result<Option<Directory>, CollectError> {
         let path = self.path.join(name);
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Directory { fd, path })),
-            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(error) => Err(CollectError::file(&path, "open", error)),
         }
     }

@@ -53,11 +53,14 @@ struct Found {
     foreign: Option<String>,
 }
 
-/// What would be removed now.
+/// What would be removed now. A run that cannot be looked at is told in `errors`, and stays.
 ///
 /// # Errors
-/// When the directories cannot be read.
-pub fn surplus(settings: &Settings) -> Result<Surplus, CollectError> {
+/// When the directory of the runs cannot be read.
+pub fn surplus(
+    settings: &Settings,
+    errors: &mut Vec<CollectError>,
+) -> Result<Surplus, CollectError> {
     let Some(containers) = Directory::open(&containers_directory(settings))? else {
         return Ok(Surplus::default());
     };
@@ -65,7 +68,7 @@ pub fn surplus(settings: &Settings) -> Result<Surplus, CollectError> {
         return Ok(Surplus::default());
     }
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
-    Ok(choose(find(settings, &containers)?, settings.keep, now))
+    Ok(choose(find(settings, &containers, errors)?, settings.keep, now))
 }
 
 /// Removes what is surplus. What could not be removed is told in `errors`.
@@ -81,7 +84,7 @@ pub(super) fn remove(
         return Ok(Surplus::default());
     }
     tidy(&containers, errors)?;
-    let mut surplus = surplus(settings)?;
+    let mut surplus = surplus(settings, errors)?;
     surplus.expired.retain(|run| match remove_run(settings, &containers, &run.name) {
         Ok(removed) => removed,
         Err(error) => {
@@ -119,12 +122,20 @@ fn choose(mut runs: Vec<Found>, keep: Retention, now: Time) -> Surplus {
     surplus
 }
 
-fn find(settings: &Settings, containers: &Directory) -> Result<Vec<Found>, CollectError> {
+fn find(
+    settings: &Settings,
+    containers: &Directory,
+    errors: &mut Vec<CollectError>,
+) -> Result<Vec<Found>, CollectError> {
     let mut found = Vec::new();
     for entry in containers.entries()? {
         let Some(name) = run_name(&entry, FileType::Directory) else { continue };
-        let Some(directory) = containers.below(name)? else { continue };
-        found.push(look(settings, name, &directory)?);
+        let directory = containers.below(name).transpose();
+        match directory.map(|directory| look(settings, name, &directory?)) {
+            Some(Ok(run)) => found.push(run),
+            Some(Err(error)) => errors.push(error),
+            None => {}
+        }
     }
     Ok(found)
 }
@@ -197,20 +208,28 @@ fn tidy(containers: &Directory, errors: &mut Vec<CollectError>) -> Result<(), Co
         let Ok(name) = &entry.name else { continue };
         // With `.new` it is a placeholder that was not written to its end.
         let aside = name.strip_suffix(".new").unwrap_or(name);
-        if aside.starts_with('.') && aside.ends_with(ASIDE) {
-            let deleted = match entry.kind {
+        let tidied = if aside.starts_with('.') && aside.ends_with(ASIDE) {
+            match entry.kind {
                 FileType::Directory => delete(containers, name),
                 _ => containers.remove(name),
-            };
-            errors.extend(deleted.err());
+            }
         } else if run_name(entry, FileType::RegularFile).is_some()
             && !runs.iter().any(|run| is_later(run, name))
-            && containers.content(name)?.as_deref() == Some(PLACEHOLDER)
         {
-            containers.remove(name)?;
-        }
+            remove_placeholder(containers, name)
+        } else {
+            Ok(())
+        };
+        errors.extend(tidied.err());
     }
     Ok(())
+}
+
+fn remove_placeholder(containers: &Directory, name: &str) -> Result<(), CollectError> {
+    match containers.content(name)? {
+        Some(content) if content == PLACEHOLDER => containers.remove(name),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `run` is a later run than `name` of what may be the same container: `a.2` is
@@ -378,6 +397,18 @@ mod tests {
         std::fs::write(containers.join("notes"), "mine").unwrap();
         assert_eq!(sweep(&settings), [""; 0]);
         assert_eq!(left(&settings), ["b/", "notes"]);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_looked_at_keeps_no_other() {
+        let (_root, settings) = host(&[("a", Some(40), &[]), ("b", Some(40), &[])]);
+        std::fs::create_dir_all(&settings.run_dir).unwrap();
+        std::fs::write(settings.run_dir.join("a"), "no directory").unwrap();
+        let mut errors = Vec::new();
+        let surplus = remove(&settings, &mut errors).unwrap();
+        assert_eq!(surplus.expired.len(), 1);
+        assert_eq!(left(&settings), ["a/"]);
+        assert_eq!(errors.len(), 1, "{errors:?}");
     }
 
     #[test]
