@@ -3,7 +3,7 @@
 
 use super::{
     CollectError, clock, containers_directory,
-    directory::{Directory, Entry},
+    directory::{Directory, Entry, staged},
     file, orphan,
 };
 use crate::{
@@ -160,9 +160,7 @@ fn is_ours(entry: &Entry) -> bool {
     let is_format =
         |name: &str| Format::ALL.into_iter().any(|format| format.file_name() == Some(name));
     let named = |name: &String| {
-        // What `Directory::put_new` leaves when it is killed.
-        let staged = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
-        let name = staged.unwrap_or(name);
+        let name = staged(name).unwrap_or(name);
         file::ALL.contains(&name) || is_format(name)
     };
     entry.kind == FileType::RegularFile && entry.name.as_ref().is_ok_and(named)
@@ -206,8 +204,8 @@ fn tidy(containers: &Directory, errors: &mut Vec<CollectError>) -> Result<(), Co
         entries.iter().filter_map(|entry| run_name(entry, FileType::Directory)).collect();
     for entry in &entries {
         let Ok(name) = &entry.name else { continue };
-        // With `.new` it is a placeholder that was not written to its end.
-        let aside = name.strip_suffix(".new").unwrap_or(name);
+        // It may be a placeholder that was not written to its end.
+        let aside = staged(name).unwrap_or(name);
         let tidied = if aside.starts_with('.') && aside.ends_with(ASIDE) {
             match entry.kind {
                 FileType::Directory => delete(containers, name),
@@ -362,7 +360,8 @@ mod tests {
                 &[
                     file::EXECS,
                     file::BUILD_NEXT,
-                    ".report.json.new",
+                    ".report.json.17.new",
+                    ".build.next.18.new",
                     "report.md",
                     ".report.sarif.new",
                 ],
@@ -393,6 +392,7 @@ mod tests {
         let containers = containers_directory(&settings);
         std::fs::write(containers.join(".c.removed"), PLACEHOLDER).unwrap();
         std::fs::write(containers.join("..c.removed.new"), "").unwrap();
+        std::fs::write(containers.join("..c.removed.17.new"), "").unwrap();
         std::fs::write(containers.join("d"), PLACEHOLDER).unwrap();
         std::fs::write(containers.join("notes"), "mine").unwrap();
         assert_eq!(sweep(&settings), [""; 0]);
