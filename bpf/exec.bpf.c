@@ -413,10 +413,12 @@ static __always_inline bool is_in_namespace(struct pid *pid, __u32 inum)
 
 /*
  * Keeps in the scratch which containers a process was put into from outside, as a
- * runtime's `exec` does: its parent is not in the container's pid namespace. Nobody
- * inside can have such a parent, and orphans stay in their namespace; but the
- * container's first process has one too. Any other process's parent is in the same
- * namespace, at the same level: for those this is one comparison.
+ * runtime's `exec` does: its parent is not in the container's pid namespace. Orphans
+ * stay in their namespace, but the container's first process has such a parent too, and
+ * a process that was put in can give its own to a child (CLONE_PARENT): once one has,
+ * nobody is believed any more, and what could have been is counted as lost. Any other
+ * process's parent is in the same namespace, at the same level: for those this is one
+ * comparison.
  */
 __noinline int find_entered(__u64 leader_address)
 {
@@ -443,8 +445,12 @@ __noinline int find_entered(__u64 leader_address)
 		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
 		__u32 inum = counters ? counters->pid_namespace : 0;
 
-		if (inum && scratch->container_pid[i] != 1 && is_in_namespace(pid, inum) &&
-		    !is_in_namespace(parent, inum))
+		if (!inum || scratch->container_pid[i] == 1 || !is_in_namespace(pid, inum) ||
+		    is_in_namespace(parent, inum))
+			continue;
+		if (counters->disowned)
+			__sync_fetch_and_add(&counters->lost_environments, 1);
+		else
 			scratch->entered |= 1U << i;
 	}
 	return scratch->entered;
@@ -779,6 +785,41 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++)
 		emit_exec(i, rank, arg_start);
 	return 0;
+}
+
+/* Notes the scopes in which a process gives a child a parent outside; see find_entered. */
+__noinline int note_disowned(__u64 forker_address, __u64 parent_address)
+{
+	struct task_struct *forker = (void *)forker_address;
+	struct task_struct *parent = (void *)parent_address;
+	struct pid *inside = BPF_CORE_READ(forker, group_leader, thread_pid);
+	struct pid *outside = BPF_CORE_READ(parent, group_leader, thread_pid);
+	struct scratch *scratch;
+
+	if (!outside || BPF_CORE_READ(outside, level) >= BPF_CORE_READ(inside, level))
+		return 0;
+	find_scopes(forker_address);
+	scratch = get_scratch();
+	if (!scratch)
+		return 0;
+	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
+		__u32 slot = scratch->slot[i];
+		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
+		__u32 inum = counters ? counters->pid_namespace : 0;
+
+		if (inum && is_in_namespace(inside, inum) && !is_in_namespace(outside, inum))
+			counters->disowned = 1;
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	/* all but threads and children under CLONE_PARENT */
+	if (child->real_parent == parent || child->tgid == parent->tgid)
+		return 0;
+	return note_disowned(bpf_get_current_task(), (__u64)BPF_CORE_READ(child, real_parent));
 }
 
 SEC("tp_btf/sched_process_exit")

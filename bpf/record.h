@@ -113,8 +113,10 @@ struct bw_slot {
 	__u64 lost_exits;
 	__u32 truncated;
 	__u32 lost_environments;
-	__u32 urgent; /* execs of a listed tool: drain at once */
-	__u32 owner;  /* whose scope it is, among several configurations; user space's */
+	__u32 urgent;	/* execs of a listed tool: drain at once */
+	__u32 owner;	/* whose scope it is, among several configurations; user space's */
+	__u32 disowned; /* a process inside has given a child a parent outside */
+	__u32 pad;
 };
 
 /*

@@ -1,6 +1,6 @@
 //! Jobs: how they are told, and their reports and gates.
 
-use crate::harness::{Container, Dir, Docker, Podman, run, until};
+use crate::harness::{Container, Dir, Docker, Podman, program, run, until};
 use buildwarden::report::model::{Job, JobReport};
 use nix::sys::signal::{Signal, kill};
 use std::{
@@ -299,6 +299,29 @@ fn root_crun_exec_names_the_job() {
     let entered = execs.iter().filter(|exec| exec.flags.iter().any(|flag| flag == "entered"));
     assert_eq!(entered.count(), 1, "{execs:?}");
     dir.expect_nothing_live();
+}
+
+/// Who was executed into a container can give its children its own parent, which is
+/// outside; they are not from outside for that.
+#[test]
+fn root_a_child_that_was_disowned_names_no_job() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "agent")
+        .with(&program("disown"), "/bin/disown")
+        .script("echo >/sync/ready; read _ </sync/go");
+    let mut running = container.start();
+    running.ready();
+    let forged = ["CI_PROJECT_PATH=evil/x", "CI_PIPELINE_ID=1", "CI_JOB_ID=9"];
+    running.exec(&[&["/bin/disown", "/bin/true", "--"][..], &forged].concat()).expect_code(0);
+    running.go();
+    running.finish().expect_code(0);
+    let report = dir.report("agent");
+    assert_eq!((report.job, report.other_jobs), (None, vec![]));
+    assert_eq!(report.completeness.lost_environments, 1);
+    assert_eq!(report.completeness.reasons, [""; 0]);
+    let entered: Vec<bool> =
+        dir.execs("agent").iter().map(|exec| exec.flags.iter().any(|f| f == "entered")).collect();
+    assert_eq!(entered, [false, true, false]);
 }
 
 #[test]

@@ -61,9 +61,10 @@ impl Processes {
         lineage
     }
 
-    /// Whether the process has executed something before.
-    pub(super) fn knows(&self, process: ProcessId) -> bool {
-        self.images.contains_key(&process)
+    /// Whether the process may have executed something before: with so many processes that
+    /// not all are remembered, any may.
+    pub(super) fn may_know(&self, process: ProcessId) -> bool {
+        self.images.len() >= Self::MOST || self.images.contains_key(&process)
     }
 
     /// The ancestors up to the first whose own ancestors are known. Where none is
@@ -139,6 +140,19 @@ mod tests {
             argv: Argv(b"x\0"),
             ..Exec::default()
         }
+    }
+
+    #[test]
+    fn where_not_all_are_remembered_any_may_be_known() {
+        let mut processes = Processes::default();
+        let id = |pid| ProcessId { pid, start: 1 };
+        for pid in 0..Processes::MOST as u32 {
+            assert!(!processes.may_know(id(pid)), "{pid}");
+            let exec = exec(1, pid, &[]);
+            processes.insert(&exec, exec.argv.iter());
+            assert!(processes.may_know(id(pid)), "{pid}");
+        }
+        assert!(processes.may_know(id(u32::MAX)));
     }
 
     #[test]

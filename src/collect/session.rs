@@ -345,6 +345,7 @@ impl Session {
         };
         if self.named.len() >= NAMED_MAX {
             self.named.pop_front();
+            self.cut_environments += 1;
         }
         self.named.push_back((environment.process, job));
     }
@@ -355,12 +356,16 @@ impl Session {
         let Some((_, job)) = waiting.and_then(|at| self.named.remove(at)) else { return };
         // What the same process executes later has an environment of the build's making;
         // after a loss it cannot be told whether this is the first.
-        if lossy || self.processes.knows(exec.process) {
+        if lossy || self.processes.may_know(exec.process) {
             return;
         }
         let own = &self.attachment.attached.job;
         let known = own.iter().chain(&self.other_jobs).any(|known| known.id == job.id);
-        if known || self.other_jobs.len() >= OTHER_JOBS_MAX {
+        if known {
+            return;
+        }
+        if self.other_jobs.len() >= OTHER_JOBS_MAX {
+            self.cut_environments += 1;
             return;
         }
         let taken = own.as_ref().is_none_or(oci::is_last_resort);

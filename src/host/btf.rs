@@ -11,11 +11,12 @@ const MAX_BYTES: u64 = 64 << 20;
 
 const MAGIC: u16 = 0xEB9F;
 
-/// Names that must be there: the two tracepoints' prototypes, and the fields by
+/// Names that must be there: the tracepoints' prototypes, and the fields by
 /// which a task is found to be in a scope.
-const NEEDED: [&str; 6] = [
+const NEEDED: [&str; 7] = [
     "btf_trace_sched_process_exec",
     "btf_trace_sched_process_exit",
+    "btf_trace_sched_process_fork",
     "task_struct",
     "dfl_cgrp",
     "pid_namespace",

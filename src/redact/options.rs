@@ -130,11 +130,13 @@ impl Options {
 
     /// Reads the next argument.
     pub(super) fn read(&mut self, bytes: &[u8], index: usize, hide: &mut impl FnMut(Range<usize>)) {
-        if let Some(secret) = self.next.take() {
+        match self.next.take() {
+            // Not every `--set` has a value: what does not look like a secret is read as ever.
+            Some(Secret::Random(place)) if random::find(bytes, place).is_none() => {}
             // The argument after `--token` is its value, unless it is an option itself.
-            if secret != Secret::All || !bytes.starts_with(b"-") {
-                return hide_value(secret, bytes, 0, hide);
-            }
+            Some(Secret::All) if bytes.starts_with(b"-") => {}
+            Some(secret) => return hide_value(secret, bytes, 0, hide),
+            None => {}
         }
         match bytes {
             [b'-', b'-', long @ ..] if !long.is_empty() => self.long(long, hide),

@@ -153,6 +153,15 @@ fn secrets_are_replaced() {
             &["docker", "run", "-e", "DEBUG=1", "--env=HOME=/root/x"],
             &["docker", "run", "-e", "DEBUG=1", "--env=HOME=/root/x"],
         ),
+        (
+            &["any", "--session", "--password", "hunter2"],
+            &["any", "--session", "--password", "###"],
+        ),
+        (
+            &["x", "--env", "curl", "-u", "me:pw", "http://h/"],
+            &["x", "--env", "curl", "-u", "me:###", "http://h/"],
+        ),
+        (&["sh", "-c", "x --set curl -u me:pw h"], &["sh", "-c", "x --set curl -u me:### h"]),
         (&["curl", "-o", "q8Zk2LmX0vB7nR4tY1cD"], &["curl", "-o", "q8Zk2LmX0vB7nR4tY1cD"]),
         // a command line in an argument
         (

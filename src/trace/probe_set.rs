@@ -339,7 +339,7 @@ pub(super) fn create_ring(bytes: u32) -> libbpf_rs::Result<MapHandle> {
 }
 
 /// The programs, by the names of their functions.
-const PROGRAMS: [&str; 2] = ["on_exec", "on_exit"];
+const PROGRAMS: [&str; 3] = ["on_exec", "on_fork", "on_exit"];
 
 /// A name as the kernel side compares it, cut like `task_struct.comm`: `struct name`.
 /// One that ends in `*` matches all that begin so.

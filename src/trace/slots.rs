@@ -45,6 +45,8 @@ pub(super) struct Slot {
     pub(super) lost_environments: AtomicU32,
     pub(super) urgent: AtomicU32,
     pub(super) owner: AtomicU32,
+    disowned: AtomicU32,
+    pad: u32,
 }
 
 impl Slot {
@@ -60,7 +62,8 @@ impl Slot {
         {
             counter.store(0, Ordering::Relaxed);
         }
-        for counter in [&self.truncated, &self.lost_environments, &self.urgent, &self.owner] {
+        let counters = [&self.truncated, &self.lost_environments, &self.urgent];
+        for counter in counters.into_iter().chain([&self.owner, &self.disowned]) {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -209,6 +212,8 @@ mod tests {
                 ("lost_environments", offset_of!(Slot, lost_environments)),
                 ("urgent", offset_of!(Slot, urgent)),
                 ("owner", offset_of!(Slot, owner)),
+                ("disowned", offset_of!(Slot, disowned)),
+                ("pad", offset_of!(Slot, pad)),
             ],
         );
         check(
