@@ -1,6 +1,7 @@
 //! The daemon behind a socket: which process it is, how it was started, and whether its
 //! configuration has changed since.
 
+use super::stat::Stat;
 use nix::time::{ClockId, clock_gettime};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
@@ -65,7 +66,7 @@ impl Daemon {
         let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
         // `btime` of proc_stat(5) would do, but for its whole seconds.
         let booted = SystemTime::now().checked_sub(since_boot)?;
-        let started = booted + started(&file("stat")?)?;
+        let started = booted + Stat::of(&pid.to_string())?.since_boot()?;
         Some(Daemon { pid, args, environment, started })
     }
 
@@ -146,15 +147,6 @@ fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
-/// How long after boot: field 22 of proc_pid_stat(5).
-fn started(stat: &[u8]) -> Option<Duration> {
-    // The name before it may hold anything.
-    let after = &stat[memchr::memrchr(b')', stat)? + 1..];
-    let ticks = std::str::from_utf8(after).ok()?.split_ascii_whitespace().nth(19)?;
-    let per_second = rustix::param::clock_ticks_per_second();
-    Some(Duration::from_millis(ticks.parse::<u64>().ok()?.checked_mul(1000)? / per_second))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,9 +201,5 @@ mod tests {
         assert_eq!(daemon.option(&["--config-file"]), Some("/b".into()));
         assert_eq!(daemon.option(&["--x"]), None);
         assert_eq!(daemon.option(&["--y"]), None);
-        let stat = b"7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 500 20";
-        let ticks = rustix::param::clock_ticks_per_second();
-        assert_eq!(started(stat), Some(Duration::from_millis(500 * 1000 / ticks)));
-        assert_eq!(started(b"7 (a"), None);
     }
 }

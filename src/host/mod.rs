@@ -17,6 +17,7 @@ mod kernel;
 mod mounts;
 mod place;
 mod program;
+mod stat;
 mod user_namespace;
 
 pub use ancestors::{Ancestor, ancestors};
