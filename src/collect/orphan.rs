@@ -178,8 +178,6 @@ fn rebuild(directory: &Directory, name: &str) -> Result<(ContainerId, Attachment
     let attachment = Attachment {
         attached,
         directory: name.to_owned(),
-        depth: 0,
-        pid_namespace: None,
         builder: None,
         failure: None,
         lost,
