@@ -178,7 +178,15 @@ fn remove_run(
     }
     // From one moment to the next it is no run any more, and yet its number is not free.
     let aside = format!(".{name}{ASIDE}");
-    containers.put_new(&aside, PLACEHOLDER)?;
+    if !containers.put_new(&aside, PLACEHOLDER)? {
+        // In the run's place it would pass for the run.
+        return Err(CollectError::Malformed {
+            path: containers.path().join(&aside),
+            reason: format!(
+                "an earlier sweep could not remove it: move it away, so that {name} can go"
+            ),
+        });
+    }
     containers.exchange(&aside, name).inspect_err(|_| {
         let _ = containers.remove(&aside);
     })?;
@@ -397,6 +405,22 @@ mod tests {
         std::fs::write(containers.join("notes"), "mine").unwrap();
         assert_eq!(sweep(&settings), [""; 0]);
         assert_eq!(left(&settings), ["b/", "notes"]);
+    }
+
+    #[test]
+    fn what_could_not_be_removed_takes_the_place_of_no_run() {
+        let (_root, settings) = host(&[
+            (".a.removed", Some(50), &["mine"]),
+            ("a", Some(40), &[]),
+            ("b", Some(40), &[]),
+        ]);
+        let mut errors = Vec::new();
+        let surplus = remove(&settings, &mut errors).unwrap();
+        assert_eq!(surplus.expired.len(), 1);
+        assert_eq!(left(&settings), [".a.removed/", "a/"]);
+        assert!(containers_directory(&settings).join("a").join(file::REPORT).exists());
+        let told = errors.iter().any(|error| error.to_string().contains("move it away"));
+        assert!(told, "{errors:?}");
     }
 
     #[test]
