@@ -84,9 +84,81 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Where a line would be a command to the runner of a CI system in whose log it is
+/// printed: the places of a character each that, written out, leaves none. It is
+/// `::name::…` at the line's beginning (GitHub), and `##[name]` or `##name[…]` anywhere in
+/// it (GitHub, Azure, TeamCity).
+pub fn commands(line: &str) -> Vec<usize> {
+    let mut places = Vec::new();
+    let begin = line.len() - line.trim_start_matches(' ').len();
+    if let Some(rest) = line[begin..].strip_prefix("::")
+        && rest.contains("::")
+    {
+        places.push(begin);
+    }
+    let mut rest = line;
+    while let Some(at) = rest.find("##") {
+        let name = rest[at..].trim_start_matches('#');
+        rest = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        if rest.starts_with('[') {
+            places.push(line.len() - rest.len());
+        }
+    }
+    places
+}
+
+/// The lines without [`commands`]: a character of each is written out.
+pub fn defused(text: &str) -> Cow<'_, str> {
+    rewritten(text, push_escaped)
+}
+
+/// The same of HTML or XML, in which a character can be written out and stay what it is.
+pub fn defused_markup(text: &str) -> Cow<'_, str> {
+    rewritten(text, |out, c| out.push_str(&format!("&#{};", u32::from(c))))
+}
+
+/// The text with a character of each command in its lines written by `write`.
+fn rewritten(text: &str, write: impl Fn(&mut String, char)) -> Cow<'_, str> {
+    let mut out = String::new();
+    let (mut begin, mut done) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        for at in commands(line) {
+            out.push_str(&text[done..begin + at]);
+            text[begin + at..].chars().take(1).for_each(|c| write(&mut out, c));
+            // Both characters that are written out are ASCII.
+            done = begin + at + 1;
+        }
+        begin += line.len();
+    }
+    match done {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(out + &text[done..]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_a_command() {
+        let cases = [
+            ("  ::error::x", "  \\x3a:error::x"),
+            ("a\n::error::x\n", "a\n\\x3a:error::x\n"),
+            ("::1 stands as host", "::1 stands as host"),
+            ("x ::error::x", "x ::error::x"),
+            ("x ##[error]y ##vso[z]", "x ##\\x5berror]y ##vso\\x5bz]"),
+            ("##a##b[x]#c[y]", "##a##b\\x5bx]#c[y]"),
+            ("###[x]\nü##ü[##[", "###\\x5bx]\nü##ü[##\\x5b"),
+            ("## [x] # [y]", "## [x] # [y]"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(defused(text), want, "{text}");
+        }
+        assert_eq!(defused_markup("::a::\n##b[ü"), "&#58;:a::\n##b&#91;ü");
+        // As long as an argument may be, and read once.
+        assert_eq!(defused(&"#".repeat(2 << 20)).len(), 2 << 20);
+    }
 
     #[test]
     fn nothing_hidden_stays_hidden() {

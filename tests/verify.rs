@@ -163,8 +163,7 @@ impl Run {
             LogBefore { file: "annotations.jsonl".into(), bytes: bytes.len() as u64, sha256 };
         let (sha256, bytes) = digest("execs.jsonl");
         let count = bytes.iter().filter(|byte| **byte == b'\n').count() as u64 - 1;
-        let report = Report {
-            verdict: report::verdict(&completeness, &findings),
+        let mut report = Report {
             container,
             findings,
             processes,
@@ -176,6 +175,7 @@ impl Run {
             job: None,
             ..fixture()
         };
+        report.verdict = report.verdict_of_facts();
         let text = json::pretty(&report).unwrap();
         fs::write(directory.join("report.json"), &text).unwrap();
         let finished = Finished {

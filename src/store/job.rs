@@ -6,7 +6,7 @@ use crate::{
     collect::file::{ANNOTATIONS, REPORT},
     oci::Jobs,
     report::{
-        self, json,
+        json,
         model::{JobContainer, JobState, Report},
     },
 };
@@ -177,7 +177,7 @@ pub fn job_container(
 /// What the report says.
 fn ended(report: Report, container: &mut JobContainer) {
     // The facts outweigh what the file says of itself: it may have been changed.
-    let verdict = report::verdict(&report.completeness, &report.findings);
+    let verdict = report.verdict_of_facts();
     container.verdict = Some(verdict);
     container.shortcomings = report.completeness.shortcomings();
     if verdict != report.verdict {

@@ -17,7 +17,7 @@ use crate::{
     },
     escape,
     report::{
-        self, json,
+        json,
         model::{Report, Verdict},
         signed::PublicKey,
     },
@@ -180,7 +180,7 @@ pub fn verify(
 fn facts(report: &Report, found: &mut Verification) {
     found.container = Some(report.container.id.clone());
     found.run = Some(report.container.run);
-    let verdict = report::verdict(&report.completeness, &report.findings);
+    let verdict = report.verdict_of_facts();
     found.verdict = Some(verdict);
     if verdict != report.verdict {
         found.problem(
