@@ -175,7 +175,7 @@ fn attributes(record: &LogRecord) -> BTreeMap<&str, String> {
 
 /// An OpenTelemetry collector: its URL, and the records of each request that it took. It
 /// is busy at first.
-fn collector() -> (String, mpsc::Receiver<Vec<LogRecord>>) {
+pub(crate) fn collector() -> (String, mpsc::Receiver<Vec<LogRecord>>) {
     let listener = TcpListener::bind("[::1]:0").unwrap();
     let url = format!("http://{}/v1/logs", listener.local_addr().unwrap());
     let (send, receive) = mpsc::channel();

@@ -127,13 +127,15 @@ fn root_a_containers_process_is_no_daemon() {
 
 /// The report that `run --report report.json` wrote.
 fn report(dir: &Dir) -> Report {
-    serde_json::from_slice(&fs::read(dir.path("report.json")).unwrap()).unwrap()
+    let path = dir.path("report.json");
+    assert!(path.symlink_metadata().unwrap().is_file());
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 #[test]
 fn root_run_ends_as_its_command_does() {
     let get = "wget -t1 -T1 http://127.0.0.1:1/x";
-    let cases: [(&[&str], &str, i32, usize); 8] = [
+    let cases: [(&[&str], &str, i32, usize); 10] = [
         (&[], "true", 0, 0),
         (&[], "exit 7", 7, 0),
         (&[], "kill -TERM $$", 128 + 15, 0),
@@ -142,6 +144,9 @@ fn root_run_ends_as_its_command_does() {
         (&["--fail-on", "medium"], &format!("{get}; true"), 10, 1),
         (&["--fail-on", "medium"], "true", 0, 0),
         (&["--job", "nightly"], "true", 0, 0),
+        // What the command has put where its report is to be.
+        (&[], "ln -s profile report.json", 0, 0),
+        (&[], "mknod report.json c 1 3", 0, 0),
     ];
     for (options, script, code, findings) in cases {
         let dir = Dir::new();
@@ -153,6 +158,7 @@ fn root_run_ends_as_its_command_does() {
         let done = run(&mut command);
         assert_eq!(done.code, code, "{options:?} {script}: {done}");
         let report = report(&dir);
+        assert!(!dir.path("profile").exists(), "{script}");
         assert_eq!(report.findings.len(), findings, "{options:?} {script}: {done}");
         assert_eq!(report.completeness.reasons, [""; 0], "{options:?} {script}");
         if let [_, job] = options

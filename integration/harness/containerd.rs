@@ -23,7 +23,7 @@ cat <&3 3<&- 4<&- 5>&- >stdout &
 cat <&4 3<&- 4<&- 5>&- >stderr &
 exec 3<&- 4<&- 5>&-; wait";
 
-/// The daemon. Goes with its test.
+/// The daemon. Goes with its test, and so do its containers.
 pub(crate) struct Containerd<'a> {
     dir: &'a Dir,
     daemon: Child,
@@ -103,6 +103,11 @@ impl<'a> Containerd<'a> {
 
 impl Drop for Containerd<'_> {
     fn drop(&mut self) {
+        // Neither they nor their shims end with the daemon.
+        for id in self.ctr(&["containers", "list", "--quiet"]).stdout().lines() {
+            self.ctr(&["tasks", "delete", "--force", id]);
+            self.ctr(&["containers", "delete", id]);
+        }
         let _ = kill(Pid::from_raw(self.daemon.id() as i32), Signal::SIGTERM);
         let _ = self.daemon.wait();
     }
