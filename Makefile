@@ -56,14 +56,17 @@ bench-detect:
 bench-report:
 	$(CARGO) bench --locked --bench report
 
-# Coverage-guided, on the stable toolchain; `make test` runs the seeds and mutations of them.
+# Every reader of what comes from outside, coverage-guided, on the stable toolchain;
+# FUZZ_SECONDS for each, FUZZ=state for one alone. `make test` runs the seeds and mutations of them.
 FUZZ_SECONDS ?= 60
+FUZZ ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
-	mkdir -p fuzz/corpus/exec fuzz/corpus/recipe
-	cd fuzz && for target in exec recipe; do \
+	cd fuzz && $(CARGO) fuzz build --sanitizer none
+	cd fuzz && for target in $(FUZZ); do \
+	  mkdir -p corpus/$$target; \
 	  $(CARGO) fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- \
-	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 || exit 1; \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 -dict=words -print_final_stats=1 || exit 1; \
 	done
 
 # What goes into the system; enables and changes nothing there.
