@@ -4,6 +4,7 @@ use super::{
     command::{Done, finish, run, spawn},
     dir::Dir,
     image,
+    programs::program,
     wait::{DEADLINE, until},
 };
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::Pid};
@@ -14,6 +15,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::LazyLock,
 };
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -72,6 +74,16 @@ impl<'a> Container<'a> {
         self
     }
 
+    /// Has the hook of this stage killed at its `call`th system call.
+    pub(crate) fn kill_hook(mut self, stage: &str, call: usize) -> Self {
+        static KILL_AT: LazyLock<PathBuf> = LazyLock::new(|| program("kill-at"));
+        let hook = &mut self.spec["hooks"][stage][0];
+        let mut args = vec![json!("kill-at"), json!(call.to_string()), hook["path"].take()];
+        args.extend(hook["args"].as_array().unwrap()[1..].iter().cloned());
+        (hook["path"], hook["args"]) = (json!(*KILL_AT), json!(args));
+        self
+    }
+
     /// Takes another program for runc.
     pub(crate) fn runtime(mut self, program: &Path) -> Self {
         self.runtime = program.to_owned();
@@ -120,7 +132,8 @@ impl<'a> Container<'a> {
         self.bundle().join("rootfs")
     }
 
-    fn sync(&self) -> PathBuf {
+    /// What is `/sync` to it.
+    pub(crate) fn sync(&self) -> PathBuf {
         self.bundle().join("sync")
     }
 
@@ -148,6 +161,11 @@ impl<'a> Container<'a> {
     /// Takes it away, created or running.
     pub(crate) fn delete(&self) -> Command {
         self.runc(&["delete", "--force", &self.id])
+    }
+
+    /// Kills its first process.
+    pub(crate) fn kill(&self) -> Command {
+        self.runc(&["kill", &self.id, "KILL"])
     }
 
     /// Runs it to its end.
@@ -190,6 +208,11 @@ impl Running<'_, '_> {
             }
             Some(Pid::from_raw(state["pid"].as_i64()? as i32))
         })
+    }
+
+    /// Whether it came to its end.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until the container has made `/sync/ready`.

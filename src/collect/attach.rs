@@ -2,7 +2,7 @@
 
 use super::{
     CollectError, attachment::Attachment, build, clock, collector::spawn_collector,
-    containers_directory, directory::Directory, end::end, evidence, file, warn,
+    containers_directory, directory::Directory, end::end, evidence, file, lock::Held, warn,
 };
 use crate::{
     annotation::{self, Log},
@@ -126,10 +126,11 @@ pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &
     }
 }
 
-/// A recording that has begun.
+/// A recording that has begun. Nobody collects it while this is there: a sweep that
+/// comes by would find no scope, and end what has only begun.
 pub(super) struct Recording {
     attachment: Attachment,
-    run: Directory,
+    held: Held,
     directory: Directory,
 }
 
@@ -139,12 +140,15 @@ pub(super) fn record(
     settings: &Settings,
     target: &Target,
 ) -> Result<Option<Recording>, CollectError> {
-    let Some(run) = claim(settings, target)? else { return Ok(None) };
+    if !claim(settings, target)? {
+        return Ok(None);
+    }
+    let held = Held::wait(settings, &target.id)?;
     let (directory, number) = report_directory(settings, &target.id)?;
     let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut attachment = attachment(settings, target, name, number);
     // Before the scope is registered, so that a scope always has somebody to ask.
-    attachment.write(&run)?;
+    attachment.write(&held.run)?;
     let offset = attachment.attached.boot_to_unix_ns;
     let mut events = directory.append(file::EXECS)?;
     let mut line = Vec::new();
@@ -160,11 +164,11 @@ pub(super) fn record(
     if let Err(reason) = registered {
         // Its report will say why.
         attachment.failure = Some(reason.to_string());
-        attachment.replace(&run)?;
+        attachment.replace(&held.run)?;
         return Err(reason);
     }
     attachment.attached.attach_ms = clock::ms_since(target.begun);
-    Ok(Some(Recording { attachment, run, directory }))
+    Ok(Some(Recording { attachment, held, directory }))
 }
 
 impl Recording {
@@ -172,7 +176,7 @@ impl Recording {
     /// registered.
     pub(super) fn set_first_process(&mut self, pid: u32) -> Result<(), CollectError> {
         self.attachment.attached.pid = pid;
-        self.attachment.replace(&self.run)
+        self.attachment.replace(&self.held.run)
     }
 
     /// Writes the log's first line. The kernel records already: where that fails,
@@ -212,13 +216,13 @@ fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
     Ok(registered.map(drop)?)
 }
 
-/// The run directory of a container that is starting; `None` when an earlier hook
+/// Makes the run directory of a container that is starting; `false` when an earlier hook
 /// of the same start has made it. What an earlier start has left is ended first.
-fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, CollectError> {
+fn claim(settings: &Settings, target: &Target) -> Result<bool, CollectError> {
     let id = target.id.as_str();
     let create = || Directory::create(&settings.run_dir, id, settings.group.as_deref());
-    if let Some(run) = create()? {
-        return Ok(Some(run));
+    if create()?.is_some() {
+        return Ok(true);
     }
     let earlier = Directory::open(&settings.run_dir.join(id))?
         .map(|run| Attachment::read(&run))
@@ -230,13 +234,13 @@ fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, Coll
             && scope.is_none_or(|scope| scope.id == earlier.attached.container.cgroup_id)
     });
     if same {
-        return Ok(None);
+        return Ok(false);
     }
     let ended = end(settings, &target.id);
     if let Err(error) = &ended {
         warn(&format_args!("an earlier run of {id}: {error}"));
     }
-    create()?.map(Some).ok_or_else(|| CollectError::Collector {
+    create()?.map(|_| true).ok_or_else(|| CollectError::Collector {
         id: id.to_owned(),
         reason: "its earlier run has not ended".to_owned(),
     })

@@ -9,7 +9,7 @@ use super::{
     conclusion::{Written, is_concluded},
     directory::Directory,
     file,
-    lock::{Held, Lock},
+    lock::{Held, Lock, pause},
     session::Session,
 };
 use crate::{
@@ -30,8 +30,6 @@ use std::{
 /// How long a collector may take to finish before its work is taken over,
 /// milliseconds. It is real-time and only has to drain and sum up.
 const PATIENCE_MS: u16 = 10_000;
-/// How long to wait before trying a lock again that is held for a moment, milliseconds.
-const RETRY_MS: u16 = 5;
 
 /// How a container's collection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +60,7 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
                 end_collector(holder, id)?;
             }
             // Another poststop, a sweep, or a collector that has not said yet that it is one.
-            Lock::Busy(_) => wait(RETRY_MS),
+            Lock::Busy(_) => pause(),
         }
         if begun.elapsed() > 3 * Duration::from_millis(PATIENCE_MS.into()) {
             return Err(CollectError::Collector {
@@ -78,11 +76,6 @@ fn is_collector(settings: &Settings, id: &ContainerId, holder: Pid) -> Result<bo
     let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else { return Ok(false) };
     let text = run.content(PID)?.unwrap_or_default();
     Ok(text.trim_ascii() == holder.as_raw_nonzero().to_string().as_bytes())
-}
-
-fn wait(milliseconds: u16) {
-    // Nothing to poll: a pause that a signal may cut short.
-    let _ = poll(&mut [], PollTimeout::from(milliseconds));
 }
 
 /// Tells the collector to finish, and waits until it is gone.
