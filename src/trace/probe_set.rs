@@ -16,6 +16,7 @@ use nix::{
 };
 use std::{
     fs::File,
+    io,
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
@@ -443,8 +444,14 @@ fn is_in_use(dir: &Path) -> bool {
 fn lock(bpffs: &Path) -> Result<Flock<File>, TraceError> {
     let root = bpffs.join("buildwarden");
     loop {
-        make_directory(&root)?;
-        let file = File::open(&root).map_err(|e| directory(&root, "open", &e))?;
+        let file = match File::open(&root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(&root)?;
+                File::open(&root)
+            }
+            file => file,
+        };
+        let file = file.map_err(|e| directory(&root, "open", &e))?;
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| {
             TraceError::Directory { path: root.clone(), what: "lock", source }
         })?;
@@ -485,7 +492,7 @@ fn make_directory(path: &Path) -> Result<(), TraceError> {
     }
 }
 
-fn directory(path: &Path, what: &'static str, error: &std::io::Error) -> TraceError {
+fn directory(path: &Path, what: &'static str, error: &io::Error) -> TraceError {
     TraceError::Directory {
         path: path.to_owned(),
         what,
