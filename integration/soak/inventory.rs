@@ -63,7 +63,7 @@ pub(super) struct Kernel {
 impl Kernel {
     /// Takes stock, and remembers the numbers.
     pub(super) fn take_stock(&mut self, dir: &Dir) -> Inventory {
-        let pins = files(&dir.path("bpf"));
+        let pins = files(&dir.path("bpf/buildwarden"));
         let mut rings = BTreeSet::new();
         for pin in &pins {
             // A link is none, and what is being loaded may be gone again.
