@@ -261,7 +261,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let run = Directory::create(root.path(), "a", None).unwrap().unwrap();
         fs::write(run.path().join(".attachment.json.17.new"), "{").unwrap();
+        let path = run.path().to_owned();
         remove_run(run).unwrap();
-        assert!(!run.path().exists());
+        assert!(!path.exists());
     }
 }

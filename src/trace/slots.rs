@@ -192,8 +192,55 @@ impl HostFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::btf_layout::check;
+    use crate::{btf_layout::check, trace::mapping::memory::Memory};
     use std::mem::offset_of;
+
+    fn table() -> SlotTable {
+        let memory = Memory::new(SLOTS as usize * size_of::<Slot>());
+        SlotTable { mapping: memory.mapping(), first: 0 }
+    }
+
+    #[test]
+    fn every_slot_is_its_own_and_inside() {
+        let table = table();
+        for id in SlotTable::ids() {
+            table.get(id).cgroup.store(u64::from(id.0) + 1, Ordering::Relaxed);
+        }
+        for id in SlotTable::ids() {
+            assert_eq!(table.get(id).cgroup.load(Ordering::Relaxed), u64::from(id.0) + 1);
+            table.get(id).clear();
+        }
+        assert!(SlotTable::ids().all(|id| table.counters(id) == Counters::default()));
+    }
+
+    #[test]
+    fn a_slot_is_taken_once_whoever_wants_it() {
+        let table = table();
+        let taken = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mine = SlotTable::ids().take(50).filter(|id| table.get(*id).take(VACANT));
+                    taken.fetch_add(mine.count() as u32, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(taken.into_inner(), 50);
+    }
+
+    #[test]
+    fn a_spill_buffer_is_given_back_by_its_owner_alone() {
+        let host = HostFacts(Memory::new(size_of::<Host>()).mapping());
+        let spill = &host.get().spills[1];
+        spill.claims.store(1, Ordering::Relaxed);
+        spill.owner.store(8, Ordering::Relaxed);
+        spill.free(SlotId(6));
+        assert!(spill.belongs_to(SlotId(7)) && !spill.belongs_to(SlotId(6)));
+        spill.free(SlotId(7));
+        spill.free(SlotId(7));
+        assert!(!spill.belongs_to(SlotId(7)));
+        assert_eq!(spill.claims.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn layout_is_that_of_record_h() {
