@@ -1,6 +1,6 @@
 //! What the kernel's verifier took to accept each program.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The kernel gives up beyond this many: `BPF_COMPLEXITY_LIMIT_INSNS` (Linux 5.2).
 pub const INSTRUCTIONS_MAX: u32 = 1_000_000;
@@ -10,7 +10,7 @@ pub(super) const LOG_STATISTICS: u32 = 4;
 
 /// What one program took: of instructions, those on all paths that were followed; of
 /// states, those that were kept to recognise a path that leads nowhere new.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// The program's function.
     pub program: String,
