@@ -71,6 +71,21 @@ pub fn visible(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// How many bytes the first character of [`visible`] text takes; what is written out for one
+/// is as one. 0 when there is none.
+pub fn unit(text: &str) -> usize {
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let Some(escape) = text.strip_prefix('\\') else { return first };
+    let length = match escape.bytes().next() {
+        Some(b'\\' | b'n' | b'r' | b't') => 1,
+        Some(b'x') => 3,
+        Some(b'u') => escape.bytes().take(10).position(|byte| byte == b'}').map_or(0, |at| at + 1),
+        _ => 0,
+    };
+    // A `\` that stands for itself may be before anything.
+    if escape.is_char_boundary(length) { first + length } else { first }
+}
+
 /// Prose of our own that may quote a build's text: as [`visible`], but `\` stays,
 /// because whoever wrote the prose has written out what it quotes.
 pub fn prose(text: &str) -> Cow<'_, str> {
@@ -84,9 +99,81 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Where a line would be a command to the runner of a CI system in whose log it is
+/// printed: the places of a character each that, written out, leaves none. It is
+/// `::name::…` at the line's beginning (GitHub), and `##[name]` or `##name[…]` anywhere in
+/// it (GitHub, Azure, TeamCity).
+pub fn commands(line: &str) -> Vec<usize> {
+    let mut places = Vec::new();
+    let begin = line.len() - line.trim_start_matches(' ').len();
+    if let Some(rest) = line[begin..].strip_prefix("::")
+        && rest.contains("::")
+    {
+        places.push(begin);
+    }
+    let mut rest = line;
+    while let Some(at) = rest.find("##") {
+        let name = rest[at..].trim_start_matches('#');
+        rest = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        if rest.starts_with('[') {
+            places.push(line.len() - rest.len());
+        }
+    }
+    places
+}
+
+/// The lines without [`commands`]: a character of each is written out.
+pub fn defused(text: &str) -> Cow<'_, str> {
+    rewritten(text, push_escaped)
+}
+
+/// The same of HTML or XML, in which a character can be written out and stay what it is.
+pub fn defused_markup(text: &str) -> Cow<'_, str> {
+    rewritten(text, |out, c| out.push_str(&format!("&#{};", u32::from(c))))
+}
+
+/// The text with a character of each command in its lines written by `write`.
+fn rewritten(text: &str, write: impl Fn(&mut String, char)) -> Cow<'_, str> {
+    let mut out = String::new();
+    let (mut begin, mut done) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        for at in commands(line) {
+            out.push_str(&text[done..begin + at]);
+            text[begin + at..].chars().take(1).for_each(|c| write(&mut out, c));
+            // Both characters that are written out are ASCII.
+            done = begin + at + 1;
+        }
+        begin += line.len();
+    }
+    match done {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(out + &text[done..]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_a_command() {
+        let cases = [
+            ("  ::error::x", "  \\x3a:error::x"),
+            ("a\n::error::x\n", "a\n\\x3a:error::x\n"),
+            ("::1 stands as host", "::1 stands as host"),
+            ("x ::error::x", "x ::error::x"),
+            ("x ##[error]y ##vso[z]", "x ##\\x5berror]y ##vso\\x5bz]"),
+            ("##a##b[x]#c[y]", "##a##b\\x5bx]#c[y]"),
+            ("###[x]\nü##ü[##[", "###\\x5bx]\nü##ü[##\\x5b"),
+            ("## [x] # [y]", "## [x] # [y]"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(defused(text), want, "{text}");
+        }
+        assert_eq!(defused_markup("::a::\n##b[ü"), "&#58;:a::\n##b&#91;ü");
+        // As long as an argument may be, and read once.
+        assert_eq!(defused(&"#".repeat(2 << 20)).len(), 2 << 20);
+    }
 
     #[test]
     fn nothing_hidden_stays_hidden() {
@@ -108,6 +195,30 @@ mod tests {
         ];
         for (bytes, want) in cases {
             assert_eq!(visible(bytes), want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_out_is_one() {
+        let cases = [
+            ("", 0),
+            ("ab", 1),
+            ("🦀b", 4),
+            ("\\nb", 2),
+            ("\\\\b", 2),
+            ("\\x1bb", 4),
+            ("\\u{202e}b", 8),
+            ("\\u{10ffff}b", 10),
+            // Nothing of ours.
+            ("\\", 1),
+            ("\\a", 1),
+            ("\\x1", 1),
+            ("\\xé🦀", 4),
+            ("\\xa🦀", 1),
+            ("\\uabcdefghijk}", 1),
+        ];
+        for (text, want) in cases {
+            assert_eq!(unit(text), want, "{text}");
         }
     }
 

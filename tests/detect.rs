@@ -242,12 +242,14 @@ fn malformed_lines_of_a_batch_are_answered_and_the_rest_goes_on() {
         "\nnot json\n{\"id\":\"b\"}\n",
         r#"{"id":"c","exe":"/usr/bin/curl","argv":["curl","\u0000"]}"#,
         "\n",
-        r#"{"id":7,"exe":"/usr/bin/nc","argv":[]}"#,
+        r###"{"id":"##[x]","exe":"/usr/bin/nc","argv":[]}"###,
         "\n",
     );
     child.stdin.take().expect("stdin").write_all(input.as_bytes()).expect("write");
     let output = child.wait_with_output().expect("wait");
     assert_eq!(output.status.code(), Some(12));
+    // What would be a command to a CI system's runner is written out.
+    assert!(memchr::memmem::find(&output.stdout, br"##\u005bx]").is_some());
     let lines: Vec<serde_json::Value> = output
         .stdout
         .split(|byte| *byte == b'\n')
@@ -264,7 +266,7 @@ fn malformed_lines_of_a_batch_are_answered_and_the_rest_goes_on() {
     }
     assert_eq!(
         lines[4],
-        serde_json::json!({"id": 7, "verdict": "none", "tool": "nc", "addresses": []})
+        serde_json::json!({"id": "##[x]", "verdict": "none", "tool": "nc", "addresses": []})
     );
 }
 

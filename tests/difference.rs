@@ -125,6 +125,15 @@ fn a_hostile_comment_stays_under_the_limit() {
     let mut new = fixture("hostile");
     let name = |n: u32| format!("/\x1b`]\n{}{n}", "\u{202e}".repeat(500));
     new.executables = (0..5000).map(|n| Executable { path: name(n).into(), count: 1 }).collect();
+    let found = fixture("one-finding").findings.remove(0);
+    let hostile = |n: u32| {
+        let mut found = found.clone();
+        let name = |n: u32| format!("`` @all\n{n:03}{}", "`\\\u{202e}".repeat(200));
+        (found.recipe, found.tool.name) = (name(n), name(n));
+        (found.addresses[0].address, found.addresses[0].scope) = (name(n / 40), name(n / 40));
+        found
+    };
+    new.findings = (0..4000).map(hostile).collect();
     let text = baseline::markdown(&baseline::compare(&fixture("clean"), &new, Paths::Exact));
     assert!(text.chars().count() < 65_536, "{}", text.len());
     assert!(text.contains("and 4970 more"), "{text}");

@@ -8,10 +8,12 @@ use buildwarden::{
     escape,
     report::{
         Time,
+        baseline::{self, Paths, compare},
         format::{Context, Format, JobContext, render, render_job},
+        json,
         model::{JobContainer, JobReport, JobState, Process, Report, Verdict},
         place::Place,
-        text::Layout,
+        text::{self, Layout},
     },
 };
 use jsonschema::Validator;
@@ -210,7 +212,8 @@ fn check_valid(validator: &Validator, name: &str, instance: &Value) {
 /// Every fixture and the large report, with its name.
 fn reports() -> Vec<(&'static str, Report)> {
     let fixtures = FIXTURES.map(|name| (name, fixture(name)));
-    fixtures.into_iter().chain([("large", large())]).collect()
+    let omitted = Report { findings_omitted: 7, verdict: Verdict::Findings, ..fixture("clean") };
+    fixtures.into_iter().chain([("large", large()), ("omitted", omitted)]).collect()
 }
 
 #[test]
@@ -358,6 +361,70 @@ fn nothing_is_hidden_in_any_format() {
             let hidden = text.chars().find(|c| *c != '\n' && escape::is_hidden(*c));
             assert_eq!(hidden, None, "{name} {}", format.name());
             assert!(text.len() < 400_000, "{name} {}: {} bytes", format.name(), text.len());
+        }
+    }
+}
+
+/// What the runners of CI systems would obey in a log: a line that begins with
+/// `::name::`, and `##[name]` or `##name[…]` anywhere.
+fn is_command(line: &str) -> bool {
+    line.trim_start().strip_prefix("::").is_some_and(|rest| rest.contains("::"))
+        || line.split("##").skip(1).any(|rest| {
+            rest.trim_start_matches(|c: char| c == '#' || c.is_ascii_alphanumeric())
+                .starts_with('[')
+        })
+}
+
+#[test]
+fn no_line_of_any_format_is_a_command_to_a_runner() {
+    const COMMANDS: [&str; 4] = [
+        "::error::x",
+        "##vso[task.setvariable variable=x]y",
+        "##[add-mask]x",
+        "##teamcity[buildStatus text='x']",
+    ];
+    for command in COMMANDS {
+        let mut report = fixture("one-finding");
+        let text = || command.to_owned();
+        report.container.name = Some(text());
+        report.container.cgroup = command.into();
+        report.completeness.reasons.push(text());
+        for finding in &mut report.findings {
+            finding.exec.argv = vec![command.into(); 3];
+            finding.exec.path = command.into();
+            finding.exec.flags.push(text());
+            (finding.tool.name, finding.title) = (text(), text());
+            finding.addresses[0].text = command.into();
+            finding.addresses[0].role = text();
+            (finding.advice, finding.explanation) = (vec![text()], vec![text()]);
+            for ancestor in &mut finding.ancestry {
+                ancestor.argv = vec![command.into()];
+            }
+        }
+        for process in &mut report.processes {
+            process.argv = vec![command.into()];
+        }
+        report.executables[0].path = command.into();
+        let difference = compare(&fixture("clean"), &report, Paths::Exact);
+        let mut texts = vec![
+            ("diff in text".to_owned(), text::difference(&difference, context().layout)),
+            ("diff in Markdown".to_owned(), baseline::markdown(&difference)),
+            ("diff in JSON".to_owned(), json::pretty(&difference).unwrap()),
+        ];
+        for subject in [Subject::One(report.into()), Subject::Job(hostile_job(command))] {
+            for format in Format::ALL {
+                if matches!((&subject, format), (Subject::Job(_), Format::InToto)) {
+                    continue;
+                }
+                texts.push((format.name().to_owned(), subject.render(format)));
+            }
+        }
+        for (what, text) in texts {
+            for line in text.lines() {
+                // Its lines are commands of ours, and hold no other.
+                let own = line.strip_prefix("::").filter(|_| what == "github");
+                assert!(!is_command(own.unwrap_or(line)), "{what}: {line}");
+            }
         }
     }
 }

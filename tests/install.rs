@@ -131,6 +131,48 @@ fn what_was_installed_is_taken_out_to_the_byte() {
 }
 
 #[test]
+fn what_another_program_has_installed_does_not_come_back() {
+    for files in [usual(), tree(&[])] {
+        let before = self::files(files.path());
+        let local = files.path().join("usr/local/bin/buildwarden");
+        fs::create_dir_all(local.parent().unwrap()).unwrap();
+        fs::copy(files.path().join("usr/bin/buildwarden"), &local).unwrap();
+        let args = |program| ["install", "--engine", "all", "--program", program];
+        said(&files, &args("/usr/local/bin/buildwarden"));
+        let text = said(&files, &args("/usr/bin/buildwarden"));
+        assert_eq!(text.lines().filter(|line| line.contains("  changed ")).count(), 6, "{text}");
+        said(&files, &["uninstall"]);
+        // Its links.
+        said(&files, &["uninstall", "--program", "/usr/local/bin/buildwarden"]);
+        fs::remove_file(&local).unwrap();
+        let mut found = self::files(files.path());
+        found.retain(|path, (content, _)| before.contains_key(path) || !content.is_empty());
+        assert_eq!(found, before);
+    }
+}
+
+#[test]
+fn masked_units_are_empty_ones() {
+    let dir = usual();
+    let units = dir.path().join("etc/systemd/system");
+    let drop_ins = units.join("docker.service.d");
+    fs::create_dir_all(&drop_ins).unwrap();
+    symlink("/dev/null", units.join("docker.service")).unwrap();
+    symlink("/dev/null", drop_ins.join("theirs.conf")).unwrap();
+    let before = files(dir.path());
+    said(&dir, &["install", "--engine", "all"]);
+    said(&dir, &["uninstall"]);
+    let mut found = files(dir.path());
+    found.retain(|path, _| !["usr/share", "usr/libexec"].iter().any(|name| path.ends_with(name)));
+    assert_eq!(found, before);
+    // In the place of ours.
+    symlink("/dev/null", drop_ins.join("buildwarden.conf")).unwrap();
+    let output = buildwarden(&dir, &["install", "--engine", "all"]).output().unwrap();
+    check(&output, 1, "docker.service.d/buildwarden.conf: masked, a link to /dev/null");
+    said(&dir, &["uninstall"]);
+}
+
+#[test]
 fn where_one_cannot_be_changed_none_is() {
     let broken = "{\n    \"debug\": true,\n}\n";
     let files_of =
@@ -150,12 +192,83 @@ fn where_one_cannot_be_changed_none_is() {
             assert_eq!(files(dir.path()), before, "{said}");
         }
     }
-    // Found out only where it is to be written.
-    let dir = tree(&[("etc/systemd", "a file")]);
+    // Found out only where it is to be written, the last engine's.
+    for path in ["etc/buildkit", "usr/libexec/buildwarden", "etc/systemd/system"] {
+        let dir = usual();
+        fs::remove_dir_all(dir.path().join("etc/buildkit")).unwrap();
+        let link = dir.path().join(path);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink("nowhere", &link).unwrap();
+        let before = files(dir.path());
+        let output = buildwarden(&dir, &["install", "--engine", "all"]).output().unwrap();
+        check(&output, 1, &format!("{path}/"));
+        check(
+            &output,
+            1,
+            "a symbolic link to nothing, expected a directory\nbuildwarden: nothing was changed",
+        );
+        assert_eq!(files(dir.path()), before);
+    }
+    // All that is wrong is told.
+    let dir = tree(&files_of("", "version = 1\n"));
+    fs::write(dir.path().join("etc/docker/daemon.json"), b"\xff").unwrap();
     let before = files(dir.path());
-    let output = buildwarden(&dir, &["install", "--engine", "docker"]).output().unwrap();
-    check(&output, 1, "/etc/systemd/system/docker.service");
+    let output = buildwarden(&dir, &["install", "--engine", "all"]).output().unwrap();
+    check(&output, 1, "docker: ");
+    check(&output, 1, "daemon.json: line 1: not UTF-8");
+    check(&output, 1, "containerd: ");
     assert_eq!(files(dir.path()), before);
+}
+
+#[test]
+fn uninstall_goes_on_after_an_error() {
+    let dir = usual();
+    let before = files(dir.path());
+    said(&dir, &["install", "--engine", "all"]);
+    let [json, toml] = ["etc/docker/daemon.json", "etc/containerd/config.toml"]
+        .map(|path| (dir.path().join(path), fs::read(dir.path().join(path)).unwrap()));
+    fs::write(&json.0, "{").unwrap();
+    fs::remove_file(&toml.0).unwrap();
+    fs::create_dir(&toml.0).unwrap();
+    let output = buildwarden(&dir, &["uninstall"]).output().unwrap();
+    for said in
+        ["docker: ", "etc/docker/daemon.json: ", "containerd: ", "config.toml: not a regular"]
+    {
+        check(&output, 1, said);
+    }
+    let text = clean(&dir, &output.stdout);
+    for said in ["removed ROOT/usr/share/", "restored ROOT/etc/buildkit/buildkitd.toml"] {
+        assert!(text.contains(said), "{text}");
+    }
+    // What still is told to run them finds them.
+    assert!(dir.path().join("usr/bin/buildwarden-runc").is_symlink());
+    fs::write(&json.0, json.1).unwrap();
+    fs::remove_dir(&toml.0).unwrap();
+    fs::write(&toml.0, toml.1).unwrap();
+    said(&dir, &["uninstall"]);
+    let mut found = files(dir.path());
+    found.retain(|path, _| !["usr/share", "usr/libexec"].iter().any(|name| path.ends_with(name)));
+    assert_eq!(found, before);
+}
+
+#[test]
+fn every_engine_that_reads_a_file_is_to_be_restarted() {
+    let dir = tempfile::tempdir().unwrap();
+    let restarts = |engines: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildwarden"));
+        command.args(["install", "--dry-run", "--program", "/bin/true", "--hooks-dir"]);
+        command.arg(dir.path()).args(engines.iter().flat_map(|engine| ["--engine", engine]));
+        let output = command.output().unwrap();
+        check(&output, 0, "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("# restart: "));
+        lines
+            .map(|line| line.split(['(', ';']).next().unwrap().trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(restarts(&["podman"]), ["nothing"]);
+    assert_eq!(restarts(&["crio"]), ["systemctl restart crio"]);
+    assert_eq!(restarts(&["crio", "podman"]), ["nothing", "systemctl restart crio"]);
 }
 
 #[test]

@@ -3,16 +3,15 @@
 use super::{Exit, terminal};
 use crate::{
     escape,
-    install::{self, Engine, InstallError, Others, Plan, Root, Verb, Wish},
+    install::{Change, Done, Engine, Others, Plan, Request, Root, Verb},
 };
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use similar::{ChangeTag, TextDiff};
 use std::{
-    collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// Let container engines run Buildwarden
@@ -93,102 +92,63 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     change(args.target, Verb::Install, others)
 }
 
-/// Plans for every engine before anything is changed for one.
+/// What `install` and `uninstall` have in common.
 pub(super) fn change(target: Target, verb: Verb, others: Others) -> anyhow::Result<Exit> {
     let root = Root::open(&target.root)?;
-    let mut wish = Wish {
+    let request = Request {
         verb,
-        program: program(&root, target.program)?,
-        hooks_dir: target.hooks_dir.unwrap_or_else(|| install::usual_hooks_dir().to_owned()),
+        engines: target.engine.iter().flat_map(|name| name.engines()).copied().collect(),
+        program: target.program,
+        hooks_dir: target.hooks_dir,
         others,
-        links: false,
     };
-    let mut engines: Vec<Engine> =
-        target.engine.iter().flat_map(|name| name.engines()).copied().collect();
-    engines.sort();
-    engines.dedup();
-    if engines.is_empty() {
-        engines = match verb {
-            Verb::Install => install::found(&root),
-            Verb::Uninstall => Engine::ALL.to_vec(),
-        };
+    let mut change = Change::plan(&root, request)?;
+    if !target.dry_run {
+        change.check_writable();
     }
-    if engines.is_empty() {
-        return Err(InstallError::NoEngine.into());
+    change.warning.iter().for_each(|warning| terminal::say(warning));
+    let mut exit = Exit::Success;
+    for (engine, error) in &change.failed {
+        exit = Exit::Failure;
+        terminal::say(&format!("{engine}: {error}"));
     }
-    wish.links = engines == Engine::ALL && !root.is_live();
-    // The same files.
-    if engines.contains(&Engine::Podman) {
-        engines.retain(|engine| *engine != Engine::Crio);
-    }
-    if let Some(warning) = install::check(&root, &wish)? {
-        terminal::say(&warning);
-    }
-    let facts = install::gather(&root, &engines, &wish)?;
-    let mut plans = Vec::new();
-    let mut failed = false;
-    for engine in engines {
-        match install::plan(engine, &facts, &wish) {
-            Ok(plan) => plans.push(plan),
-            Err(error) => {
-                failed = true;
-                terminal::say(&format!("{engine}: {error}"));
-            }
-        }
-    }
-    if failed {
+    if !change.failed.is_empty() && change.plans.is_empty() {
         terminal::say("nothing was changed");
-        return Ok(Exit::Failure);
     }
-    without_repeats(&mut plans);
-    for plan in &plans {
-        let text =
-            if target.dry_run { preview(&root, plan) } else { carry_out(&root, plan, verb)? };
+    // What was asked is to be done, whoever reads of it.
+    let mut written = Ok(());
+    let mut print = |text: String| {
         let mut out = anstream::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            // What was asked is to be done, whoever reads of it.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => {}
+        let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        if printed.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            written = printed;
         }
+    };
+    if target.dry_run {
+        change.plans.iter().for_each(|plan| print(preview(&root, plan)));
+    } else {
+        change.carry_out(|plan, done| match done {
+            Ok(done) => print(report(plan, &done)),
+            Err(error) => {
+                exit = Exit::Failure;
+                terminal::say(&format!("{}: {error}", plan.engine));
+            }
+        });
     }
-    Ok(Exit::Success)
-}
-
-/// The program by the path that the engines will have for it.
-fn program(root: &Root, named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    if let Some(named) = named {
-        return Ok(named);
-    }
-    let usual = Path::new("/usr/bin/buildwarden");
-    if !root.is_live() && root.has_program(usual) {
-        return Ok(usual.to_owned());
-    }
-    Ok(std::env::current_exe()?)
+    written?;
+    Ok(exit)
 }
 
 const NOTHING: &str = " nothing to do";
 
-/// Two engines may want the same link: it is made for the first and removed after the
-/// last.
-fn without_repeats(plans: &mut [Plan]) {
-    let mut seen = BTreeSet::new();
-    for plan in plans.iter_mut() {
-        plan.links.retain(|link| seen.insert(link.path.clone()));
-    }
-    for plan in plans.iter_mut().rev() {
-        plan.unlinks.retain(|link| seen.insert(link.path.clone()));
-    }
-}
-
-fn carry_out(root: &Root, plan: &Plan, verb: Verb) -> anyhow::Result<String> {
-    let done = install::apply(root, plan, verb)?;
+fn report(plan: &Plan, done: &[Done]) -> String {
     let mut out = String::new();
     line(&mut out, format_args!("{}:{}", plan.engine, if done.is_empty() { NOTHING } else { "" }));
     for done in done {
         line(&mut out, format_args!("  {done}"));
     }
-    remarks(&mut out, root, plan, "  ");
-    Ok(out)
+    remarks(&mut out, plan, "  ");
+    out
 }
 
 /// A diff that `patch` would take, too.
@@ -217,7 +177,7 @@ fn preview(root: &Root, plan: &Plan) -> String {
             (&name(&edit.after), edit.after.as_deref().unwrap_or_default()),
         );
     }
-    remarks(&mut out, root, plan, "# ");
+    remarks(&mut out, plan, "# ");
     out
 }
 
@@ -247,13 +207,12 @@ fn diff(out: &mut String, before: (&str, &str), after: (&str, &str)) {
 }
 
 /// What somebody has to know and do.
-fn remarks(out: &mut String, root: &Root, plan: &Plan, indent: &str) {
+fn remarks(out: &mut String, plan: &Plan, indent: &str) {
     for note in &plan.notes {
         line(out, format_args!("{indent}note: {}", escape::prose(note)));
     }
-    // In an image nothing runs.
-    if !plan.edits.is_empty() && root.is_live() {
-        line(out, format_args!("{indent}restart: {}", plan.engine.restart()));
+    for engine in &plan.restarts {
+        line(out, format_args!("{indent}restart: {}", engine.restart()));
     }
 }
 

@@ -15,10 +15,10 @@ use crate::{
     event::ProcessId,
     execlog::{self, ExecLine, Sequences},
     report::{
-        self, Bytes, Time,
+        Bytes, Time,
         model::{
             Allowed, Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Job,
-            LogBefore, Outcome, Producer, Report, SCHEMA_VERSION,
+            LogBefore, Outcome, Producer, Report, SCHEMA_VERSION, Verdict,
         },
     },
     trace::Counters,
@@ -59,7 +59,7 @@ pub(super) fn account(
     ending: Ending,
 ) -> Result<Account, CollectError> {
     let attached = &attachment.attached;
-    let (mut findings, allowed) = matches(directory)?;
+    let Matches { mut findings, allowed, lost: lost_matches } = Matches::read(directory)?;
     let offset = attached.boot_to_unix_ns;
     let (started, attach_ms) = beginning(directory, attachment)?;
     let finished = match &attachment.lost {
@@ -91,6 +91,8 @@ pub(super) fn account(
     if events.malformed > 0 {
         reasons.push(format!("{} lines of the event file could not be read", events.malformed));
     }
+    reasons.extend(events.failure.clone());
+    reasons.extend(lost_matches);
     let completeness = Completeness {
         // The cgroup held nothing but the first process when recording began, so the
         // entrypoint is what that process executed first.
@@ -109,10 +111,10 @@ pub(super) fn account(
     let listed = findings.len() as u64;
     let counts = events.counts;
     let executables_omitted = events.executables.len().saturating_sub(EXECUTABLES_MAX) as u64;
-    let report = Report {
+    let mut report = Report {
         schema_version: SCHEMA_VERSION,
         tool: Producer::this(),
-        verdict: report::verdict(&completeness, &findings),
+        verdict: Verdict::Incomplete,
         container: attached.container.clone(),
         job: attached.job.clone(),
         other_jobs: ending.other_jobs,
@@ -141,6 +143,7 @@ pub(super) fn account(
         log: log_before(directory)?,
         rules: ending.rules,
     };
+    report.verdict = report.verdict_of_facts();
     Ok(Account { report, counts })
 }
 
@@ -167,20 +170,49 @@ fn log_before(directory: &Directory) -> Result<Option<LogBefore>, CollectError> 
     }))
 }
 
-/// What matched, in the order of the log: findings, and what the policy allows.
-fn matches(directory: &Directory) -> Result<(Vec<Finding>, Vec<Allowed>), CollectError> {
-    let (mut findings, mut allowed) = (Vec::new(), Vec::new());
-    if let Some(log) = directory.read(file::ANNOTATIONS)? {
+/// What matched, in the order of the log.
+#[derive(Default)]
+struct Matches {
+    findings: Vec<Finding>,
+    /// What the policy allows.
+    allowed: Vec<Allowed>,
+    /// Why there may have been more.
+    lost: Vec<String>,
+}
+
+impl Matches {
+    fn read(directory: &Directory) -> Result<Matches, CollectError> {
+        let mut matches = Matches::default();
+        let Some(log) = directory.read(file::ANNOTATIONS)? else {
+            matches.lost.push("the annotation log is gone".to_owned());
+            return Ok(matches);
+        };
         let mut lines = Tail::new(log);
-        while let Ok(Some(line)) = lines.next_line() {
-            match Line::parse(line).and_then(|line| line.entry()) {
-                Ok(Entry::Finding(finding)) => findings.push(*finding),
-                Ok(Entry::Allowed(one)) => allowed.push(*one),
-                _ => {}
+        let mut unreadable = 0_u64;
+        loop {
+            match lines.next_line() {
+                Ok(None) => break,
+                Ok(Some(line)) => match Line::parse(line).and_then(|line| line.entry()) {
+                    Ok(Entry::Finding(finding)) => matches.findings.push(*finding),
+                    Ok(Entry::Allowed(one)) => matches.allowed.push(*one),
+                    Ok(_) => {}
+                    Err(_) => unreadable += 1,
+                },
+                Err(error) => {
+                    let reason =
+                        format!("the annotation log could not be read to its end: {error}");
+                    matches.lost.push(reason);
+                    break;
+                }
             }
         }
+        unreadable += u64::from(lines.is_torn()) + lines.too_long();
+        if unreadable > 0 {
+            let reason = format!("{unreadable} lines of the annotation log could not be read");
+            matches.lost.push(reason);
+        }
+        Ok(matches)
     }
-    Ok((findings, allowed))
 }
 
 /// What the event file says.
@@ -199,6 +231,8 @@ struct Seen {
     counts: FindingCounts,
     lines: u64,
     malformed: u64,
+    /// Why it was not read to its end.
+    failure: Option<String>,
     digest: String,
 }
 
@@ -208,7 +242,16 @@ impl Seen {
         let mut waiting = Waiting::new(findings);
         let mut hash = Sha256::new();
         let mut lines = Tail::new(file);
-        while let Ok(Some(line)) = lines.next_line() {
+        loop {
+            let line = match lines.next_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(error) => {
+                    seen.failure =
+                        Some(format!("the event file could not be read to its end: {error}"));
+                    break;
+                }
+            };
             hash.update(line);
             hash.update(b"\n");
             if line.starts_with(b"{\"buildwarden\"") {
@@ -301,5 +344,120 @@ impl Waiting {
                 duration_ms: exit.time.saturating_sub(began) as f64 / 1e6,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        annotation::{Attached, Log},
+        report::json,
+    };
+    use std::{fs::OpenOptions, io::Write as _, path::Path};
+
+    /// A report with one finding, to take values from.
+    fn fixture() -> Report {
+        json::parse(include_bytes!("../../tests/fixtures/one-finding.json")).unwrap()
+    }
+
+    fn attachment() -> Attachment {
+        let Report { tool, container, job, .. } = fixture();
+        Attachment {
+            attached: Attached {
+                tool,
+                container,
+                job,
+                stage: "run".to_owned(),
+                pid: 10,
+                ring_bytes: 1,
+                attach_ms: 1.0,
+                boot_to_unix_ns: 0,
+                boot_id: None,
+            },
+            directory: "c".to_owned(),
+            builder: None,
+            failure: None,
+            lost: None,
+        }
+    }
+
+    fn append(directory: &Path, name: &str, bytes: &[u8]) {
+        let path = directory.join(name);
+        OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+    }
+
+    /// The account of a run of one exec, which has a finding; all of it was seen. Its files
+    /// are damaged before.
+    fn account_after(damage: impl Fn(&Path)) -> Report {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::create(dir.path(), "c", None).unwrap().unwrap();
+        let path = dir.path().join("c");
+        for name in [file::ANNOTATIONS, file::EXECS] {
+            File::create(path.join(name)).unwrap();
+        }
+        let attachment = attachment();
+        let open = OpenOptions::new().append(true).read(true).open(path.join(file::ANNOTATIONS));
+        let mut log = Log::new(open.unwrap(), "c").unwrap();
+        let mut finding = fixture().findings.remove(0);
+        finding.exec.sequence = 1;
+        log.attached(Time::from_unix_ns(0), &attachment.attached).unwrap();
+        log.finding(Time::from_unix_ns(0), &finding).unwrap();
+        let exec = br#"{"exec":1,"t":1,"pid":10,"start":1,"path":"/bin/x","finding":"critical"}"#;
+        append(&path, file::EXECS, &[exec, &b"\n"[..]].concat());
+        damage(&path);
+        let ending = Ending {
+            counters: Some(Counters { execs: 1, ..Counters::default() }),
+            programs_attached: true,
+            other_jobs: Vec::new(),
+            cut_environments: 0,
+            failures: Vec::new(),
+            at: 2,
+            keep_events: true,
+            rules: None,
+        };
+        account(&directory, &attachment, ending).unwrap().report
+    }
+
+    #[test]
+    fn a_log_that_lost_a_finding_makes_nothing_clean() {
+        type Damage = fn(&Path);
+        let cases: [(Damage, (usize, u64), Option<&str>); 4] = [
+            (|_| (), (1, 0), None),
+            (
+                |path| std::fs::remove_file(path.join(file::ANNOTATIONS)).unwrap(),
+                (0, 1),
+                Some("the annotation log is gone"),
+            ),
+            (
+                |path| {
+                    let log = path.join(file::ANNOTATIONS);
+                    let text = std::fs::read_to_string(&log).unwrap();
+                    std::fs::write(log, text.replace("finding.1", "finding.1\"")).unwrap();
+                },
+                (0, 1),
+                Some("1 lines of the annotation log could not be read"),
+            ),
+            (
+                |path| append(path, file::ANNOTATIONS, b"{\"time\":"),
+                (1, 0),
+                Some("1 lines of the annotation log could not be read"),
+            ),
+        ];
+        for (damage, findings, reason) in cases {
+            let report = account_after(damage);
+            assert_eq!((report.findings.len(), report.findings_omitted), findings);
+            assert_eq!(report.verdict, Verdict::Findings);
+            assert_eq!(report.completeness.reasons, Vec::from_iter(reason));
+            assert_eq!(report.completeness.is_complete(), reason.is_none());
+        }
+        // Without a word of the event file, there is still the reason.
+        let report = account_after(|path| {
+            std::fs::write(path.join(file::ANNOTATIONS), "{}\n").unwrap();
+            let events = path.join(file::EXECS);
+            let text = std::fs::read_to_string(&events).unwrap();
+            std::fs::write(events, text.replace(r#","finding":"critical""#, "")).unwrap();
+        });
+        assert_eq!(report.verdict, Verdict::Incomplete);
     }
 }

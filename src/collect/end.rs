@@ -231,6 +231,21 @@ pub(super) fn report(
 pub(super) fn remove_run(run: &Directory) -> Result<(), CollectError> {
     Attachment::remove(run)?;
     run.remove(PID)?;
+    run.remove_staged()?;
     Held::remove(run)?;
     fs::remove_dir(run.path()).map_err(|error| CollectError::io(run.path(), "remove", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_directory_goes_with_what_a_killed_hook_has_left() {
+        let root = tempfile::tempdir().unwrap();
+        let run = Directory::create(root.path(), "a", None).unwrap().unwrap();
+        fs::write(run.path().join(".attachment.json.17.new"), "{").unwrap();
+        remove_run(&run).unwrap();
+        assert!(!run.path().exists());
+    }
 }

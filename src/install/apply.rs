@@ -30,9 +30,16 @@ impl std::fmt::Display for Done {
     }
 }
 
+/// Whether a plan can be carried out, as far as that can be told without trying.
+pub(super) fn check_writable(root: &Root, plan: &Plan) -> Result<(), InstallError> {
+    let links = plan.links.iter().chain(&plan.unlinks).map(|link| &link.path);
+    let mut paths = links.chain(plan.edits.iter().map(|edit| &edit.path));
+    paths.try_for_each(|path| root.check_writable(path))
+}
+
 /// Carries a plan out. Links come first: no engine may be told of a program that is not
 /// there.
-pub fn apply(root: &Root, plan: &Plan, verb: Verb) -> Result<Vec<Done>, InstallError> {
+pub(super) fn apply(root: &Root, plan: &Plan, verb: Verb) -> Result<Vec<Done>, InstallError> {
     let mut done = Vec::new();
     let result = carry_out(root, plan, verb, &mut done);
     match result {
@@ -51,11 +58,6 @@ fn carry_out(
     verb: Verb,
     done: &mut Vec<Done>,
 ) -> Result<(), InstallError> {
-    let links = plan.links.iter().chain(&plan.unlinks);
-    let paths = links.map(|link| &link.path);
-    for path in paths.chain(plan.edits.iter().map(|edit| &edit.path)) {
-        root.check_writable(path)?;
-    }
     for link in &plan.links {
         root.make_link(&link.path, &link.target)?;
         done.push(Done::Made(root.shown(&link.path)));
@@ -65,10 +67,14 @@ fn carry_out(
         let before = edit.before.as_deref();
         match (&edit.after, verb) {
             (Some(after), Verb::Install) => {
-                root.write(path, before, after, true)?;
+                root.write(path, before, after, !edit.ours)?;
+                let backup = super::root::backup(path);
                 done.push(match before {
                     None => Done::Made(shown),
-                    Some(_) => Done::Changed(shown, Some(root.shown(&super::root::backup(path)))),
+                    Some(_) if root.exists(&backup) => {
+                        Done::Changed(shown, Some(root.shown(&backup)))
+                    }
+                    Some(_) => Done::Changed(shown, None),
                 });
             }
             (Some(after), Verb::Uninstall) => {

@@ -22,7 +22,7 @@ const PROGRAMS: [&str; 6] =
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The engines that are there.
-pub fn found(root: &Root) -> Vec<Engine> {
+pub(super) fn found(root: &Root) -> Vec<Engine> {
     let is_there = |name: &&str| {
         let usual = PROGRAMS.iter().any(|dir| root.has_program(&Path::new(dir).join(name)));
         usual || (root.is_live() && host::find_program(name).is_some())
@@ -33,7 +33,7 @@ pub fn found(root: &Root) -> Vec<Engine> {
 }
 
 /// Whether engines can run the program; a warning where they can and should not.
-pub fn check(root: &Root, wish: &Wish) -> Result<Option<String>, InstallError> {
+pub(super) fn check(root: &Root, wish: &Wish) -> Result<Option<String>, InstallError> {
     check_program(&wish.program)?;
     if wish.verb == Verb::Uninstall {
         return Ok(None);
@@ -59,8 +59,8 @@ pub fn check(root: &Root, wish: &Wish) -> Result<Option<String>, InstallError> {
     }))
 }
 
-/// Reads what the plans for `engines` need.
-pub fn gather(root: &Root, engines: &[Engine], wish: &Wish) -> Result<Facts, InstallError> {
+/// Reads what the plan for an engine needs.
+pub(super) fn gather(root: &Root, engine: Engine, wish: &Wish) -> Result<Facts, InstallError> {
     let mut facts = Facts::default();
     for link in links(&wish.program) {
         let state = match root.link(&link.path) {
@@ -71,39 +71,37 @@ pub fn gather(root: &Root, engines: &[Engine], wish: &Wish) -> Result<Facts, Ins
         };
         facts.links.insert(link.path, state);
     }
-    for engine in engines {
-        match engine {
-            Engine::Podman | Engine::Crio => {
-                for name in HOOK_FILES {
-                    read(root, &mut facts, &wish.hooks_dir.join(name))?;
-                }
-                for path in host::CONTAINERS_CONF {
-                    let path = Path::new(path);
-                    read(root, &mut facts, path)?;
-                    let directory = path.with_extension("conf.d");
-                    for name in root.names(&directory) {
-                        if name.ends_with(".conf") {
-                            read(root, &mut facts, &directory.join(name))?;
-                        }
+    match engine {
+        Engine::Podman | Engine::Crio => {
+            for name in HOOK_FILES {
+                read(root, &mut facts, &wish.hooks_dir.join(name))?;
+            }
+            for path in host::CONTAINERS_CONF {
+                let path = Path::new(path);
+                read(root, &mut facts, path)?;
+                let directory = path.with_extension("conf.d");
+                for name in root.names(&directory) {
+                    if name.ends_with(".conf") {
+                        read(root, &mut facts, &directory.join(name))?;
                     }
                 }
             }
-            Engine::Docker => {
-                read(root, &mut facts, Path::new(DOCKER))?;
-                for directory in UNIT_DIRECTORIES {
-                    let unit = Path::new(directory).join("docker.service");
-                    let drop_ins = unit.with_extension("service.d");
-                    read(root, &mut facts, &unit)?;
-                    for name in root.names(&drop_ins) {
-                        if name.ends_with(".conf") {
-                            read(root, &mut facts, &drop_ins.join(name))?;
-                        }
-                    }
-                }
-            }
-            Engine::Containerd => containerd(root, &mut facts)?,
-            Engine::Buildkit => drop(read(root, &mut facts, Path::new(BUILDKIT))?),
         }
+        Engine::Docker => {
+            read(root, &mut facts, Path::new(DOCKER))?;
+            for directory in UNIT_DIRECTORIES {
+                let unit = Path::new(directory).join("docker.service");
+                let drop_ins = unit.with_extension("service.d");
+                read_unit(root, &mut facts, &unit)?;
+                for name in root.names(&drop_ins) {
+                    if name.ends_with(".conf") {
+                        read_unit(root, &mut facts, &drop_ins.join(name))?;
+                    }
+                }
+            }
+        }
+        Engine::Containerd => containerd(root, &mut facts)?,
+        Engine::Buildkit => drop(read(root, &mut facts, Path::new(BUILDKIT))?),
     }
     Ok(facts)
 }
@@ -117,6 +115,18 @@ fn read<'a>(
         facts.files.insert(path.to_owned(), found);
     }
     Ok(facts.files.get(path))
+}
+
+/// `systemctl mask` puts a link to /dev/null in the place of a unit, which an image need
+/// not have.
+fn read_unit(root: &Root, facts: &mut Facts, path: &Path) -> Result<(), InstallError> {
+    if root.link(path).is_some_and(|target| target == Path::new("/dev/null")) {
+        let empty = Found { content: String::new(), backup: None };
+        facts.files.insert(path.to_owned(), empty);
+        facts.masked.insert(path.to_owned());
+        return Ok(());
+    }
+    read(root, facts, path).map(drop)
 }
 
 fn containerd(root: &Root, facts: &mut Facts) -> Result<(), InstallError> {

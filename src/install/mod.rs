@@ -2,22 +2,19 @@
 //! configuration, what is to be changed (`plan`, which is pure), and the change.
 
 mod apply;
+mod change;
 mod engine;
 mod error;
 mod gather;
 mod plan;
 mod root;
 
-pub use apply::{Done, apply};
+pub use apply::Done;
+pub use change::{Change, Request};
 pub use engine::Engine;
 pub use error::InstallError;
-pub use gather::{check, found, gather};
-pub use plan::{Edit, Facts, Hint, Link, LinkState, Others, Plan, Verb, Wish, plan};
-pub use root::{Found, Root};
+pub use plan::{Edit, Link, Others, Plan, Verb};
+pub use root::Root;
 
-use std::path::Path;
-
-/// The hooks directory that podman reads without being told to.
-pub fn usual_hooks_dir() -> &'static Path {
-    Path::new(plan::HOOKS_DIR)
-}
+use plan::{Facts, Hint, LinkState, Wish};
+use root::Found;

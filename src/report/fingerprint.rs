@@ -1,6 +1,7 @@
 //! What makes a finding the same one in the next run.
 
 use super::model::Finding;
+use crate::chain;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 
@@ -32,14 +33,9 @@ pub(super) fn fingerprints<'a>(findings: impl IntoIterator<Item = &'a Finding>) 
             let ordinal = seen.entry(same).or_insert(0);
             *ordinal += 1;
             hash.update(ordinal.to_le_bytes());
-            hex(&hash.finalize()[..16])
+            chain::hex(&hash.finalize()[..16])
         })
         .collect()
-}
-
-/// Lower case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

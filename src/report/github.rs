@@ -10,6 +10,7 @@ use super::{
     },
     view::{OfJob, Part, View},
 };
+use crate::escape;
 
 /// A step may make so many annotations of each kind; the runner drops what is beyond.
 const MOST: usize = 10;
@@ -56,18 +57,18 @@ fn message(group: &Group<'_>, part: &Part<'_>) -> String {
     lines.extend(part.name.as_ref().map(|name| format!("In {name}")));
     lines.push(part.happened(group));
     lines.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
-    lines.extend(phrase::advice(found).into_iter().take(2));
+    lines.extend(finding::advice(found).into_iter().take(2));
     lines.join("\n")
 }
 
 /// `::error title=…,file=…,line=…::…`
 fn command(out: &mut String, kind: &str, title: &str, place: Option<&Place>, text: &str) {
-    let mut properties = format!("title={}", property(&words::clip(title, 200)));
+    let mut properties = format!("title={}", property(&escape::defused(&words::clip(title, 200))));
     if let Some(Place { path, line, last_line }) = place {
-        let path = property(path.trim_start_matches("./"));
+        let path = property(&escape::defused(path.trim_start_matches("./")));
         properties.push_str(&format!(",file={path},line={line},endLine={last_line}"));
     }
-    let text = data(&words::clip(text, MESSAGE));
+    let text = data(&escape::defused(&words::clip(text, MESSAGE)));
     out.push_str(&format!("::{kind} {properties}::{text}\n"));
 }
 
@@ -93,7 +94,7 @@ mod tests {
         assert_eq!(
             out,
             "::error title=x%3A%3Ay%2Cz,file=a%2Cb%3Ac%25,line=3,endLine=5::\
-             100%25%0D%0A::stop-commands::x%0A\n"
+             100%25%0D%0A\\x3a:stop-commands::x%0A\n"
         );
     }
 }

@@ -3,8 +3,7 @@
 
 use super::{
     Bytes, json,
-    model::{Outcome, Process, Report},
-    phrase,
+    model::{Outcome, Process, Report, is_zero},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -86,10 +85,6 @@ struct Entry<'a> {
     findings: &'a [u64],
 }
 
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 impl<'a> From<&'a Process> for Entry<'a> {
     fn from(process: &'a Process) -> Self {
         Entry {
@@ -144,7 +139,7 @@ pub(super) fn render(report: &Report, subjects: &[Subject]) -> serde_json::Resul
             "metadata": { "buildStartedOn": report.started, "buildFinishedOn": report.finished },
             "buildwarden": {
                 "tool": report.tool,
-                "verdict": phrase::verdict(report),
+                "verdict": report.verdict_of_facts(),
                 "container": container,
                 "job": report.job,
                 "otherJobs": report.other_jobs,

@@ -59,7 +59,8 @@ fn write<T: Serialize>(value: &T, formatter: impl Formatter) -> serde_json::Resu
 }
 
 /// Writes characters that a terminal or an editor would hide as `\uXXXX`: JSON
-/// asks it for some only, and a person reads these files too.
+/// asks it for some only, and a person reads these files too. So it does with the bracket
+/// of what would be a command to the runner of a CI system in whose log this is printed.
 struct Visible<F>(F);
 
 impl<F: Formatter> Formatter for Visible<F> {
@@ -69,7 +70,14 @@ impl<F: Formatter> Formatter for Visible<F> {
         fragment: &str,
     ) -> io::Result<()> {
         let mut shown = 0;
-        for (at, c) in fragment.char_indices().filter(|(_, c)| escape::is_hidden(*c)) {
+        // A colon is none in here: no line begins with it.
+        let mut brackets = escape::commands(fragment)
+            .into_iter()
+            .filter(|at| fragment[*at..].starts_with('['))
+            .peekable();
+        let mut is_written_out =
+            |(at, c): &(usize, char)| brackets.next_if_eq(at).is_some() || escape::is_hidden(*c);
+        for (at, c) in fragment.char_indices().filter(|indexed| is_written_out(indexed)) {
             writer.write_all(&fragment.as_bytes()[shown..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
@@ -136,6 +144,7 @@ mod tests {
             ("a\u{202e}b\u{7f}\u{9b}", r#""a\u202eb\u007f\u009b""#),
             ("\u{e0041}", r#""\udb40\udc41""#),
             ("\x1b\"\\\n", r#""\u001b\"\\\n""#),
+            ("::a::##vso[x]", r###""::a::##vso\u005bx]""###),
         ];
         for (text, want) in cases {
             let json = line(&Bytes::from(text)).unwrap();

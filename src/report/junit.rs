@@ -6,6 +6,7 @@ use super::{
     text::{finding, summary, words},
     view::{FINDINGS_MAX, Listed, OfJob, Part, View},
 };
+use crate::escape;
 use quick_xml::{
     Writer,
     events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event},
@@ -208,7 +209,7 @@ fn failed(listed: &Listed<'_, '_>) -> Case {
     lines.extend(phrase::places(found).iter().map(|place| format!("address: {place}")));
     lines.push(part.happened(&finding::Group::of(found)));
     lines.extend(finding::notes(found));
-    let advice = phrase::advice(found);
+    let advice = finding::advice(found);
     lines.extend(advice.iter().enumerate().map(|(i, line)| format!("{}. {line}", i + 1)));
     let name = format!("{}{}", phrase::headline(found), part.inside());
     let message = format!("{}: {name}", phrase::importance(found.importance));
@@ -264,7 +265,8 @@ impl Xml {
 
     fn into_text(self) -> String {
         // Everything that was written is text.
-        let mut text = String::from_utf8(self.0.into_inner()).unwrap_or_default();
+        let text = String::from_utf8(self.0.into_inner()).unwrap_or_default();
+        let mut text = escape::defused_markup(&text).into_owned();
         text.push('\n');
         text
     }

@@ -79,7 +79,7 @@ fn fitting(lines: &[String], room: usize) -> impl Iterator<Item = &str> {
 
 /// The verdict, and of what.
 fn head(report: &Report) -> String {
-    let mut page = verdict(phrase::verdict(report), &phrase::summary(report));
+    let mut page = verdict(report.verdict_of_facts(), &phrase::summary(report));
     let mut fact = |name: &str, text: String| page.push_str(&format!("- {name}: {text}\n"));
     fact("container", code(&phrase::container(report)));
     if let Some(step) = &report.container.step {
@@ -170,7 +170,6 @@ fn one(group: &Group<'_>, part: &Part<'_>, level: &str, alike: Option<&Finding>)
         code(&phrase::headline(found)),
         times(group),
         prose(&words::name(title)),
-        // A line of a log that begins with `::` would be a command to a runner.
         block(&format!("$ {}", phrase::command(found))),
     );
     let mut item = |text: String| section.push_str(&format!("- {text}\n"));
@@ -183,7 +182,7 @@ fn one(group: &Group<'_>, part: &Part<'_>, level: &str, alike: Option<&Finding>)
         section.push_str(&format!("\nWhat to do: the same as for finding {}.\n\n", other.n));
         return section;
     }
-    let advice = phrase::advice(found);
+    let advice = finding::advice(found);
     if !advice.is_empty() {
         let open = if alike.is_none() { " open" } else { "" };
         section.push_str(&format!("\n<details{open}><summary>What to do</summary>\n\n"));
@@ -265,9 +264,10 @@ fn end(report: &Report) -> String {
 }
 
 /// Text as a code span. Hidden characters, line ends among them, are written out before.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     const LONGEST: usize = 4_000;
     let text = words::clip(&escape::prose(text), LONGEST);
+    let text = escape::defused(&text);
     let fence = "`".repeat(longest_run(&text) + 1);
     // A blank at each end is taken off by the reader, and keeps a backtick from the fence.
     let pad = match text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) || text.is_empty() {
@@ -279,7 +279,8 @@ fn code(text: &str) -> String {
 
 /// Text as a code block.
 fn block(text: &str) -> String {
-    let fence = "`".repeat((longest_run(text) + 1).max(3));
+    let text = escape::defused(text);
+    let fence = "`".repeat((longest_run(&text) + 1).max(3));
     format!("{fence}console\n{text}\n{fence}\n")
 }
 
@@ -356,11 +357,13 @@ mod tests {
             (" ", "`   `"),
             ("", "`  `"),
             ("a\nb\u{202e}", "`a\\nb\\u{202e}`"),
+            ("##vso[x]", "`##vso\\x5bx]`"),
         ];
         for (text, want) in cases {
             assert_eq!(code(text), want, "{text:?}");
         }
         assert_eq!(block("````\nx"), "`````console\n````\nx\n`````\n");
+        assert_eq!(block("x\n::a::"), "```console\nx\n\\x3a:a::\n```\n");
         assert!(code(&"x".repeat(9_000)).ends_with("x…[5,000 bytes]…`"));
     }
 

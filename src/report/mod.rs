@@ -11,6 +11,7 @@ pub mod html;
 pub mod in_toto;
 pub mod json;
 mod junit;
+mod lineage;
 mod markdown;
 pub mod model;
 mod ocsf;
@@ -26,4 +27,3 @@ mod view;
 
 pub use bytes::Bytes;
 pub use time::Time;
-pub use verdict::verdict;

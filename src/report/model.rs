@@ -455,7 +455,7 @@ pub struct Process {
 }
 
 /// Left out where it says nothing: there may be ten thousand of them.
-fn is_zero(number: &u64) -> bool {
+pub(super) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 

@@ -5,7 +5,7 @@ use super::{
     model::{Ancestor, Class, Container, Finding, Importance, Producer},
     phrase,
     sarif::INCOMPLETE,
-    text::{command, words},
+    text::{command, finding, words},
     view::{Listed, OfJob, View},
 };
 use crate::{escape, event::base_name};
@@ -101,7 +101,7 @@ fn event(tool: &Producer, listed: &Listed<'_, '_>, beyond: u64) -> Value {
     event.insert("message".into(), phrase::headline(found).into());
     event.insert("evidences".into(), evidences(part.container, found).into());
     event.insert("observables".into(), observables(found).into());
-    let advice = phrase::advice(found).join("\n");
+    let advice = finding::advice(found).join("\n");
     if !advice.is_empty() {
         event.insert("remediation".into(), json!({ "desc": advice }));
     }

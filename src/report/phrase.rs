@@ -2,6 +2,7 @@
 //! hidden character of it written out, none of it longer than a few thousand bytes.
 
 use super::{
+    lineage::{self, Step},
     model::{Allowed, Completeness, Finding, Importance, Report, Verdict},
     text::{
         command, finding,
@@ -17,8 +18,8 @@ pub(super) fn plain(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 
-/// `wget → 8.8.8.8`
-pub(super) fn headline(found: &Finding) -> String {
+/// What a finding is about, in a few words: `wget → 198.51.100.7`.
+pub fn headline(found: &Finding) -> String {
     plain(&finding::title(found))
 }
 
@@ -56,41 +57,21 @@ pub(super) fn places(found: &Finding) -> Vec<String> {
 
 /// Who started it: the entrypoint first, the exec itself last; of many the ends.
 pub(super) fn lineage(found: &Finding) -> Vec<String> {
-    const MOST: usize = 12;
     const WIDTH: usize = 120;
-    let mut lineage = Vec::new();
-    let left_out = found.ancestry.len().saturating_sub(MOST);
-    for (i, ancestor) in found.ancestry.iter().enumerate().rev() {
-        if left_out > 0 && i + 1 < found.ancestry.len() && i >= MOST - 1 {
-            if i == MOST - 1 {
-                lineage.push(format!("({} more)", words::number(left_out as u64)));
-            }
-            continue;
-        }
-        lineage.push(match ancestor.argv.as_slice() {
-            [] if ancestor.path.is_empty() => format!("process {} (not seen)", ancestor.pid),
-            [] => command::one_line([ancestor.path.as_bytes()], WIDTH),
-            argv => command::one_line(argv.iter().map(|argument| argument.as_bytes()), WIDTH),
-        });
-    }
-    lineage.push(command::one_line(finding::argv(&found.exec), WIDTH));
-    lineage
-}
-
-/// What to do, in this order.
-pub(super) fn advice(found: &Finding) -> Vec<String> {
-    const MOST: usize = 12;
-    found.advice.iter().take(MOST).map(|line| words::sentence(line)).collect()
-}
-
-/// The verdict that the facts give, whatever the file says.
-pub(super) fn verdict(report: &Report) -> Verdict {
-    super::verdict(&report.completeness, &report.findings)
+    let step = |step| match step {
+        Step::Unseen(text) => text.to_owned(),
+        Step::LeftOut(count) => lineage::left_out(count),
+        Step::Ancestor(ancestor) => lineage::executed(ancestor)
+            .map_or_else(|text| text, |argv| command::one_line(argv, WIDTH)),
+    };
+    let mut lines: Vec<String> = lineage::steps(found).into_iter().map(step).collect();
+    lines.push(command::one_line(finding::argv(&found.exec), WIDTH));
+    lines
 }
 
 /// `1 critical, 2 medium`; what else a verdict says.
 pub(super) fn summary(report: &Report) -> String {
-    match verdict(report) {
+    match report.verdict_of_facts() {
         Verdict::Clean => summary::NOTHING.to_owned(),
         Verdict::Incomplete => summary::NOT_EVERYTHING.to_owned(),
         Verdict::Findings => plain(&summary::counts_of(report)),

@@ -11,6 +11,7 @@ use super::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -100,27 +101,34 @@ const TAXONOMY: &str = "MITRE ATT&CK";
 /// The rules that findings name, and the entries of the taxonomy that rules name.
 #[derive(Default)]
 struct Rules {
-    ids: Vec<(String, usize)>,
+    indices: HashMap<String, usize>,
     list: Vec<Value>,
     taxa: Vec<Value>,
-    taxa_ids: Vec<String>,
+    taxa_ids: HashSet<String>,
 }
 
 impl Rules {
-    /// The index of a finding's rule. Its severity is that of its worst finding.
+    /// The index of a finding's rule. Its level and severity are those of its worst finding.
     fn index(&mut self, found: &Finding) -> usize {
         let id = words::name(&found.recipe);
-        let severity = match found.importance {
-            Importance::Critical => "9.0",
-            Importance::Medium => "5.0",
+        let index = match self.indices.get(&id) {
+            Some(index) => *index,
+            None => self.add(id, found),
         };
-        if let Some((_, index)) = self.ids.iter().find(|(known, _)| *known == id) {
-            let index = *index;
-            if found.importance == Importance::Critical {
-                self.list[index]["properties"]["security-severity"] = severity.into();
-            }
-            return index;
+        let is_first = self.list[index]["properties"]["security-severity"].is_null();
+        if is_first || found.importance == Importance::Critical {
+            let severity = match found.importance {
+                Importance::Critical => "9.0",
+                Importance::Medium => "5.0",
+            };
+            self.list[index]["defaultConfiguration"]["level"] = level(found.importance).into();
+            self.list[index]["properties"]["security-severity"] = severity.into();
         }
+        index
+    }
+
+    /// The rule of a finding, without a level.
+    fn add(&mut self, id: String, found: &Finding) -> usize {
         let title = match found.title.as_str() {
             "" => id.clone(),
             title => words::name(title),
@@ -145,53 +153,48 @@ impl Rules {
             words::name(&found.method.name),
             words::name(&found.method.id),
         );
-        self.push(
-            &id,
-            json!({
-                "id": id,
-                    "shortDescription": { "text": message(&title) },
-                "fullDescription": { "text": message(&what) },
-                "help": { "text": HELP },
+        let rule = json!({
+            "id": id,
+            "shortDescription": { "text": message(&title) },
+            "fullDescription": { "text": message(&what) },
+            "help": { "text": HELP },
             "helpUri": concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/detection.md"),
-                "defaultConfiguration": { "level": level(found.importance) },
-                "relationships": relationships,
-                "properties": {
-                    "tags": ["security"],
-                    "precision": "high",
-                    "security-severity": severity,
-                },
-            }),
-        )
+            "defaultConfiguration": {},
+            "relationships": relationships,
+            "properties": { "tags": ["security"], "precision": "high" },
+        });
+        self.push(id, rule)
     }
 
-    /// The index of the rule of a run that was not seen in full.
+    /// The index of the rule of a run that was not seen in full. A recipe may be called as
+    /// it is, and no two rules may be: then it is the recipe's.
     fn incomplete(&mut self) -> usize {
+        if let Some(index) = self.indices.get(INCOMPLETE) {
+            return *index;
+        }
         let what = "Not everything was seen: this run cannot be called clean";
-        self.push(
-            INCOMPLETE,
-            json!({
-                "id": INCOMPLETE,
-                    "shortDescription": { "text": what },
-                "fullDescription": { "text": what },
-                "defaultConfiguration": { "level": "warning" },
-                "properties": { "tags": ["security"] },
-            }),
-        )
+        let rule = json!({
+            "id": INCOMPLETE,
+            "shortDescription": { "text": what },
+            "fullDescription": { "text": what },
+            "defaultConfiguration": { "level": "warning" },
+            "properties": { "tags": ["security"] },
+        });
+        self.push(INCOMPLETE.to_owned(), rule)
     }
 
-    fn push(&mut self, id: &str, rule: Value) -> usize {
-        self.ids.push((id.to_owned(), self.list.len()));
+    fn push(&mut self, id: String, rule: Value) -> usize {
+        let index = self.list.len();
+        self.indices.insert(id, index);
         self.list.push(rule);
-        self.list.len() - 1
+        index
     }
 
     fn taxon(&mut self, class: &Class) {
         let id = words::name(&class.id);
-        if self.taxa_ids.contains(&id) {
-            return;
+        if self.taxa_ids.insert(id.clone()) {
+            self.taxa.push(json!({ "id": id, "name": words::name(&class.name) }));
         }
-        self.taxa.push(json!({ "id": id, "name": words::name(&class.name) }));
-        self.taxa_ids.push(id);
     }
 }
 
@@ -201,7 +204,7 @@ fn result(listed: &Listed<'_, '_>, fingerprint: &str, rule: usize) -> Value {
     text.extend(part.name.as_ref().map(|name| format!("In {name}")));
     text.push(part.happened(&finding::Group::of(found)));
     text.push(format!("Started by {}", phrase::lineage(found).join(" → ")));
-    text.extend(phrase::advice(found));
+    text.extend(finding::advice(found));
     let addresses = found.addresses.iter().take(100);
     let mut location = location(part.place);
     let mut properties = json!({
@@ -322,6 +325,27 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(message(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_rule_is_there_once_and_as_bad_as_its_worst_finding() {
+        let text = include_bytes!("../../tests/fixtures/one-finding.json");
+        let found = json::parse(text).unwrap().findings.remove(0);
+        let rule = |importances: &[Importance]| {
+            let mut rules = Rules::default();
+            for importance in importances {
+                let recipe = INCOMPLETE.to_owned();
+                rules.index(&Finding { recipe, importance: *importance, ..found.clone() });
+            }
+            assert_eq!((rules.incomplete(), rules.list.len()), (0, 1));
+            let rule = &rules.list[0];
+            let severity = &rule["properties"]["security-severity"];
+            (rule["defaultConfiguration"]["level"].clone(), severity.clone())
+        };
+        let (critical, medium) = (Importance::Critical, Importance::Medium);
+        assert_eq!(rule(&[medium, medium]), ("warning".into(), "5.0".into()));
+        assert_eq!(rule(&[medium, critical, medium]), ("error".into(), "9.0".into()));
+        assert_eq!(rule(&[critical, medium]), ("error".into(), "9.0".into()));
     }
 
     #[test]

@@ -1,18 +1,35 @@
 //! From what was seen to one word.
 
-use super::model::{Completeness, Finding, Verdict};
+use super::model::{Completeness, Finding, Report, Verdict};
 
-/// The verdict of a run: never [`Verdict::Clean`] when anything could have been missed.
+/// The verdict on a run or a job: never [`Verdict::Clean`] when anything could have been
+/// missed.
 ///
 /// A finding outweighs a gap, because the gap can only hide more of the same;
-/// whoever shows the verdict must say [`Completeness::is_complete`] beside it.
-pub fn verdict(completeness: &Completeness, findings: &[Finding]) -> Verdict {
-    if !findings.is_empty() {
-        Verdict::Findings
-    } else if completeness.is_complete() {
-        Verdict::Clean
-    } else {
-        Verdict::Incomplete
+/// whoever shows the verdict must say beside it whether everything was seen.
+pub(super) fn verdict(has_findings: bool, is_complete: bool) -> Verdict {
+    match (has_findings, is_complete) {
+        (true, _) => Verdict::Findings,
+        (false, true) => Verdict::Clean,
+        (false, false) => Verdict::Incomplete,
+    }
+}
+
+/// How many findings there are, with those that are in no list.
+pub(super) fn count(findings: &[Finding], omitted: u64) -> u64 {
+    (findings.len() as u64).saturating_add(omitted)
+}
+
+impl Report {
+    /// The verdict that the facts give, whatever [`Report::verdict`] says: a file may have
+    /// been changed.
+    pub fn verdict_of_facts(&self) -> Verdict {
+        verdict(self.has_findings(), self.completeness.is_complete())
+    }
+
+    /// Whether there was any finding, also one that was too many to keep, or is lost.
+    pub fn has_findings(&self) -> bool {
+        count(&self.findings, self.findings_omitted) > 0
     }
 }
 
@@ -78,15 +95,20 @@ fn execs(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::json;
 
-    fn complete() -> Completeness {
-        Completeness {
+    /// A report without a finding, of which everything was seen.
+    fn complete() -> Report {
+        let text = include_bytes!("../../tests/fixtures/clean.json");
+        let mut report = json::parse(text).unwrap();
+        report.completeness = Completeness {
             attached_before_first_exec: true,
             execs: 12,
             last_sequence: 12,
             programs_attached: true,
             ..Completeness::default()
-        }
+        };
+        report
     }
 
     #[test]
@@ -106,9 +128,16 @@ mod tests {
             (|c| c.reasons.push("the event file could not be written".into()), Verdict::Incomplete),
         ];
         for (change, want) in cases {
-            let mut completeness = complete();
-            change(&mut completeness);
-            assert_eq!(verdict(&completeness, &[]), want, "{completeness:?}");
+            let mut report = complete();
+            change(&mut report.completeness);
+            assert_eq!(report.verdict_of_facts(), want, "{:?}", report.completeness);
         }
+    }
+
+    #[test]
+    fn a_finding_that_was_not_kept_is_one() {
+        let mut report = complete();
+        report.findings_omitted = 1;
+        assert_eq!(report.verdict_of_facts(), Verdict::Findings);
     }
 }

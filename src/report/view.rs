@@ -14,6 +14,7 @@ use super::{
         finding::{self, Group},
         job as words_of, summary, words,
     },
+    verdict,
 };
 use std::cmp::Reverse;
 
@@ -86,7 +87,7 @@ pub(super) struct Listed<'v, 'a> {
 
 impl<'a> View<'a> {
     pub(super) fn of_report(report: &'a Report, place: Option<&'a Place>) -> View<'a> {
-        let verdict = phrase::verdict(report);
+        let verdict = report.verdict_of_facts();
         let missing = phrase::shortcomings(&report.completeness);
         View {
             tool: &report.tool,
@@ -187,12 +188,11 @@ impl<'a> View<'a> {
 
 impl<'a> Part<'a> {
     fn of_job(container: &'a JobContainer, place: Option<&'a Place>, now: Time) -> Part<'a> {
-        let first = container.findings.first().map(|finding| finding.exec.time);
         Part {
             name: Some(words_of::brief(container)),
             container: &container.container,
             job: container.job.as_ref(),
-            started: container.started.or(first),
+            started: container.began(),
             until: container.finished.unwrap_or(now),
             findings: &container.findings,
             findings_omitted: container.findings_omitted,
@@ -207,12 +207,12 @@ impl<'a> Part<'a> {
     }
 
     pub(super) fn has_findings(&self) -> bool {
-        !self.findings.is_empty() || self.findings_omitted > 0
+        self.count() > 0
     }
 
     /// How many findings it has.
     pub(super) fn count(&self) -> u64 {
-        (self.findings.len() as u64).saturating_add(self.findings_omitted)
+        verdict::count(self.findings, self.findings_omitted)
     }
 
     /// ` in web-build (7f3a9c1e5b2d)`; nothing in a report of its own.

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::detect::{Context, Detector, Importance};
 use crate::event::{Argv, Exec};
-use crate::report::Bytes;
+use crate::report::{Bytes, json};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,8 +74,7 @@ pub(super) fn run(
             exit = Exit::BadInput;
             Answer::Malformed { id: None, error: format!("line {number}: {error}") }
         });
-        serde_json::to_writer(&mut output, &answer).context("standard output")?;
-        output.write_all(b"\n").context("standard output")?;
+        writeln!(output, "{}", json::line(&answer)?).context("standard output")?;
     }
     output.flush().context("standard output")?;
     Ok(exit)

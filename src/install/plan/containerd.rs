@@ -7,8 +7,8 @@
 //! and dockerd have their own say about runtimes and read nothing of this.
 
 use super::{
-    Edit, Facts, Link, Others, Plan, RUNTIME, Verb, Wish, is_ours, note_of_runtime, shim, table,
-    undo, wrappable,
+    Facts, Link, Others, Plan, RUNTIME, Verb, Wish, is_ours, note_of_runtime, shim, table, undo,
+    wrappable,
 };
 use crate::install::{Found, InstallError};
 use std::{
@@ -28,7 +28,7 @@ const RUNC: &str = "io.containerd.runc.v2";
 
 /// What `containerd config default` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint {
+pub(in crate::install) struct Hint {
     /// The version of its configuration.
     pub version: i64,
     /// What it reads besides.
@@ -151,10 +151,15 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Li
     if chosen.set_default {
         overridden(&files, &home, &section)?;
     }
-    let found = files.iter().find(|file| file.path == home).map(|file| file.found);
+    let file = files.iter().find(|file| file.path == home);
+    let ours = match file {
+        Some(file) => without_ours(file)?.is_some(),
+        None => false,
+    };
+    let found = file.map(|file| file.found);
     let text = found.map(|found| found.content.as_str());
     let after = install(&home, text, version, facts, &section, &chosen)?;
-    plan.edit(&home, found, Some(after));
+    plan.edit(&home, found, ours, Some(after));
     Ok(vec![shim(&wish.program, chosen.runtime)])
 }
 
@@ -426,8 +431,7 @@ fn uninstall(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<(), InstallE
         originals.insert(file.path, before);
     }
     for (path, after) in originals {
-        let before = facts.files.get(path).map(|found| found.content.clone());
-        plan.edits.push(Edit { path: path.to_owned(), before, after });
+        plan.edit(path, facts.files.get(path), true, after);
     }
     if !plan.edits.is_empty() {
         plan.notes.push(format!("pods that run with {RUNTIME} keep it until they are made anew"));

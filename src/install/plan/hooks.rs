@@ -33,7 +33,11 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, wish: &Wish) -> Result<Vec<Li
             // Ours whole, whatever was changed in it; and what it was before was ours too.
             (Verb::Uninstall, Some(_)) => None,
         };
-        plan.edit(&path, found, after);
+        let ours = match found {
+            Some(found) => runs_us(&path, &found.content)?,
+            None => false,
+        };
+        plan.edit(&path, found, ours, after);
     }
     if plan.edits.is_empty() {
         return Ok(Vec::new());

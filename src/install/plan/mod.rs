@@ -17,7 +17,7 @@ mod table;
 mod tests;
 
 pub(super) use buildkit::PATH as BUILDKIT;
-pub use containerd::Hint;
+pub(super) use containerd::Hint;
 pub(super) use containerd::{
     MAIN as CONTAINERD, imports as containerd_imports, matches as containerd_matches,
 };
@@ -27,7 +27,7 @@ pub(super) use systemd::UNIT_DIRECTORIES;
 
 use super::{Engine, Found, InstallError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     path::{Component, Path, PathBuf},
 };
@@ -58,7 +58,7 @@ pub enum Others {
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub(super) struct Wish {
     /// In or out.
     pub verb: Verb,
     /// This program, as the engines will find it: absolute.
@@ -74,9 +74,11 @@ pub struct Wish {
 
 /// The files that matter, as the engines find them, and what else must be known.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub(super) struct Facts {
     /// What is there, by path.
     pub files: BTreeMap<PathBuf, Found>,
+    /// Those of them, units and drop-ins, that systemd is told to take for empty.
+    pub masked: BTreeSet<PathBuf>,
     /// Where a link to the program is wanted and something is already.
     pub links: BTreeMap<PathBuf, LinkState>,
     /// What containerd says of itself, where it could be asked.
@@ -85,7 +87,7 @@ pub struct Facts {
 
 /// What is where a link is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkState {
+pub(super) enum LinkState {
     /// A symbolic link, and where it leads.
     To(PathBuf),
     /// A program, by whatever way.
@@ -107,6 +109,8 @@ pub struct Plan {
     pub unlinks: Vec<Link>,
     /// What somebody has to know.
     pub notes: Vec<String>,
+    /// The engines that have to read their configuration again.
+    pub restarts: Vec<Engine>,
 }
 
 /// A file that changes.
@@ -116,6 +120,8 @@ pub struct Edit {
     pub path: PathBuf,
     /// What it holds; `None` where there is none.
     pub before: Option<String>,
+    /// Whether something of ours is in that already, so that it is not what to go back to.
+    pub ours: bool,
     /// What it will hold; `None` where there will be none.
     pub after: Option<String>,
 }
@@ -137,6 +143,7 @@ impl Plan {
             links: Vec::new(),
             unlinks: Vec::new(),
             notes: Vec::new(),
+            restarts: Vec::new(),
         }
     }
 
@@ -145,16 +152,16 @@ impl Plan {
         self.edits.is_empty() && self.links.is_empty() && self.unlinks.is_empty()
     }
 
-    fn edit(&mut self, path: &Path, found: Option<&Found>, after: Option<String>) {
+    fn edit(&mut self, path: &Path, found: Option<&Found>, ours: bool, after: Option<String>) {
         let before = found.map(|found| found.content.clone());
         if before != after {
-            self.edits.push(Edit { path: path.to_owned(), before, after });
+            self.edits.push(Edit { path: path.to_owned(), before, ours, after });
         }
     }
 }
 
 /// Plans the change of one engine's configuration.
-pub fn plan(engine: Engine, facts: &Facts, wish: &Wish) -> Result<Plan, InstallError> {
+pub(super) fn plan(engine: Engine, facts: &Facts, wish: &Wish) -> Result<Plan, InstallError> {
     let mut plan = Plan::new(engine);
     let shims = match engine {
         Engine::Podman | Engine::Crio => hooks::plan(&mut plan, facts, wish)?,
@@ -288,7 +295,11 @@ fn plan_file(
         (Verb::Install, _) => {
             let installed = install(found.map(|found| found.content.as_str()), wish)?;
             plan.notes.extend(installed.notes);
-            plan.edit(path, found, Some(installed.text));
+            let ours = match found.map(|found| &found.content) {
+                Some(content) => take_out(content, None)?.as_ref() != Some(content),
+                None => false,
+            };
+            plan.edit(path, found, ours, Some(installed.text));
             return Ok(installed.runtime);
         }
         (Verb::Uninstall, None) => {}
@@ -298,7 +309,7 @@ fn plan_file(
                 |text, others| Ok(install(text, &Wish { others, ..wish.clone() })?.text),
                 |text| take_out(text, found.backup.as_deref()),
             )?;
-            plan.edit(path, Some(found), after);
+            plan.edit(path, Some(found), true, after);
         }
     }
     Ok("runc")

@@ -31,6 +31,16 @@ impl Machine {
         plan(engine, &self.facts(), &wish(verb, others))
     }
 
+    /// `buildwarden install` by a program that lies elsewhere.
+    #[track_caller]
+    fn install_other(&mut self, engine: Engine) {
+        let program = PathBuf::from("/usr/local/bin/buildwarden");
+        let wish = Wish { program, ..wish(Verb::Install, Others::Refuse) };
+        let plan = plan(engine, &self.facts(), &wish).unwrap();
+        assert!(!plan.edits.is_empty());
+        self.apply(&plan, Verb::Install);
+    }
+
     /// As `apply` does it.
     fn apply(&mut self, plan: &Plan, verb: Verb) {
         for edit in &plan.edits {
@@ -38,7 +48,8 @@ impl Machine {
             assert_eq!(before.as_ref().map(|found| &found.content), edit.before.as_ref());
             let Some(content) = edit.after.clone() else { continue };
             let backup = match verb {
-                Verb::Install => before.and_then(|found| found.backup.or(Some(found.content))),
+                Verb::Install if edit.ours => before.and_then(|found| found.backup),
+                Verb::Install => edit.before.clone(),
                 Verb::Uninstall => None,
             };
             self.0.insert(edit.path.clone(), Found { content, backup });
@@ -94,6 +105,38 @@ fn check_both(engine: Engine, path: &str, before: &str, want: &str) {
     let mut machine = Machine::new(&[(path, want)]);
     machine.uninstall(engine);
     assert_eq!(machine.text(path), before, "without a backup");
+}
+
+#[test]
+fn what_another_program_has_installed_is_not_the_original() {
+    let hook = format!("{HOOKS_DIR}/buildwarden-poststop.json");
+    for (engine, path, before) in [
+        (Engine::Podman, hook.as_str(), ""),
+        (Engine::Crio, &hook, ""),
+        (Engine::Docker, DOCKER_JSON, "{\"debug\": true}\n"),
+        (Engine::Containerd, CONTAINERD, "version = 3\n# theirs\n"),
+        (Engine::Buildkit, BUILDKIT, "debug = true\n"),
+    ] {
+        for before in ["", before] {
+            let files = [(path, before)];
+            let original = Machine::new(if before.is_empty() { &[] } else { &files });
+            let mut machine = original.clone();
+            machine.install_other(engine);
+            machine.install(engine, Others::Refuse);
+            assert!(!machine.text(path).contains("/usr/local/bin/buildwarden"), "{engine}");
+            let mut edited = machine.clone();
+            machine.uninstall(engine);
+            assert_eq!(machine, original, "{engine}");
+            // Ours without a backup: what is there is not kept as one.
+            edited.forget();
+            edited.install_other(engine);
+            edited.uninstall(engine);
+            for (path, found) in &edited.0 {
+                assert_eq!(found.backup, None, "{engine}");
+                assert!(!found.content.contains("buildwarden"), "{engine}: {}", path.display());
+            }
+        }
+    }
 }
 
 #[test]
@@ -197,6 +240,7 @@ fn the_environment_of_dockerd_keeps_its_path() {
             "[Service]\nEnvironment=PATH=/b:/usr/bin\n",
         ),
         ("/etc/systemd/system/docker.service.d/x.conf", "[Service]\nEnvironment=PATH=/late\n"),
+        ("/etc/systemd/system/docker.service.d/w.conf", "[Service]\nEnvironment=\n"),
     ]);
     let before = machine.clone();
     let plan = machine.install(Engine::Docker, Others::Refuse);
@@ -205,15 +249,80 @@ fn the_environment_of_dockerd_keeps_its_path() {
     assert!(
         text.contains("\nEnvironment=DOCKER_BUILDKIT_RUNC_COMMAND=/usr/bin/buildwarden-runc\n")
     );
-    let note = "x.conf: sets PATH after";
-    assert!(plan.notes.iter().any(|said| said.contains(note)), "{:?}", plan.notes);
+    for note in ["x.conf: sets PATH after", "w.conf: its empty Environment= drops"] {
+        assert!(plan.notes.iter().any(|said| said.contains(note)), "{:?}", plan.notes);
+    }
     // Somebody's lines in our file stay.
     let found = machine.0.get_mut(Path::new(DROP_IN)).unwrap();
     found.content += "Environment=BUILDWARDEN_CONFIG=/x\n";
     machine.install(Engine::Docker, Others::Refuse);
     assert!(machine.text(DROP_IN).ends_with("CONFIG=/x\n"));
+    machine.install_other(Engine::Docker);
+    let text = machine.text(DROP_IN);
+    assert!(text.contains("\nEnvironment=PATH=/usr/local/libexec/buildwarden:/late\n"), "{text}");
+    assert!(text.contains("\nEnvironment=BUILDWARDEN_CONFIG=/x\n"), "{text}");
+    assert_eq!(text.matches("DOCKER_BUILDKIT_RUNC_COMMAND").count(), 1, "{text}");
     machine.uninstall(Engine::Docker);
+    assert_eq!(machine.text(DROP_IN), "[Service]\nEnvironment=BUILDWARDEN_CONFIG=/x\n");
+    machine.0.remove(Path::new(DROP_IN));
     assert_eq!(machine, before);
+}
+
+#[test]
+fn a_drop_in_of_our_name_keeps_what_is_there() {
+    const DROP_IN: &str = "/etc/systemd/system/docker.service.d/buildwarden.conf";
+    let ours = "# Written by `buildwarden install`; `buildwarden uninstall` removes it.\n# BuildKit inside of dockerd does not know the default runtime.\n# Docker 23 and newer:\nEnvironment=DOCKER_BUILDKIT_RUNC_COMMAND=/usr/bin/buildwarden-runc\n# Docker 20.10 runs the first `runc` in PATH, and this directory has a link of that name:\nEnvironment=PATH=/usr/libexec/buildwarden:/mine\n";
+    for (before, want) in [
+        (
+            "[Service]\nEnvironment=PATH=/mine\n\n[Unit]\nAfter=x\n",
+            format!("[Service]\nEnvironment=PATH=/mine\n{ours}\n[Unit]\nAfter=x\n"),
+        ),
+        (
+            "[Unit]\nAfter=x\n",
+            format!("[Unit]\nAfter=x\n[Service]\n{}", ours.replace("/mine", "/a")),
+        ),
+    ] {
+        let unit = ("/lib/systemd/system/docker.service", "[Service]\nEnvironment=PATH=/a\n");
+        let original = Machine::new(&[unit, (DROP_IN, before)]);
+        let mut machine = original.clone();
+        machine.install(Engine::Docker, Others::Refuse);
+        assert_eq!(machine.text(DROP_IN), want);
+        let mut edited = machine.clone();
+        machine.uninstall(Engine::Docker);
+        assert_eq!(machine, original);
+        // Since then, a line of somebody's.
+        let found = edited.0.get_mut(Path::new(DROP_IN)).unwrap();
+        found.content += "# more\n";
+        edited.uninstall(Engine::Docker);
+        let text = edited.text(DROP_IN);
+        let rest = text.strip_prefix(before).and_then(|rest| rest.strip_suffix("# more\n"));
+        assert!(matches!(rest, Some("" | "[Service]\n")), "{text}");
+    }
+}
+
+#[test]
+fn one_unit_of_a_name_is_read() {
+    let unit = "docker.service.d/a.conf";
+    let lib = format!("/lib/systemd/system/{unit}");
+    let etc = format!("/etc/systemd/system/{unit}");
+    let run = format!("/run/systemd/system/{unit}");
+    let late = "/run/systemd/system/docker.service.d/b.conf";
+    let path = |directory: &str| format!("[Service]\nEnvironment=PATH={directory}\n");
+    let (of_lib, of_run, of_etc) = (path("/lib-has"), path("/run-has"), path("/etc-has"));
+    for (files, want) in [
+        (vec![(lib.as_str(), of_lib.as_str())], "/lib-has"),
+        (vec![(&lib, &of_lib), (&run, &of_run)], "/run-has"),
+        (vec![(&lib, &of_lib), (&run, &of_run), (&etc, &of_etc)], "/etc-has"),
+        // Masked.
+        (vec![(&lib, &of_lib), (&etc, "")], "/usr/local/sbin"),
+        // Reset by a later one.
+        (vec![(&lib, &of_lib), (late, "[Service]\nEnvironment=\n")], "/usr/local/sbin"),
+    ] {
+        let mut machine = Machine::new(&files);
+        machine.install(Engine::Docker, Others::Refuse);
+        let text = machine.text("/etc/systemd/system/docker.service.d/buildwarden.conf");
+        assert!(text.contains(&format!("PATH=/usr/libexec/buildwarden:{want}")), "{text}");
+    }
 }
 
 #[test]
@@ -452,6 +561,20 @@ fn what_dockerd_would_not_start_with_is_refused() {
         ("ExecStart=/usr/bin/dockerd --config-file /x.json", Some("another configuration file")),
         ("ExecStart=/usr/bin/dockerd -H fd://", None),
         ("# ExecStart=/usr/bin/dockerd --add-runtime a=/b", None),
+        (
+            "ExecStart=/usr/bin/dockerd -H fd:// \\\n# for GPUs\n  --add-runtime a=/b",
+            Some("--add-runtime"),
+        ),
+        ("ExecStart = /usr/bin/dockerd --add-runtime a=/b", Some("--add-runtime")),
+        // Reset.
+        (
+            "ExecStart=/usr/bin/dockerd --add-runtime a=/b\nExecStart=\nExecStart=/usr/bin/dockerd",
+            None,
+        ),
+        (
+            "ExecStart=/usr/bin/dockerd --add-runtime a=/b\nExecStart=\nExecStart=dockerd --config-file /x",
+            Some("another configuration file"),
+        ),
     ] {
         let unit = format!("[Service]\n{line}\n");
         let machine = Machine::new(&[("/lib/systemd/system/docker.service", &unit)]);
@@ -462,6 +585,29 @@ fn what_dockerd_would_not_start_with_is_refused() {
                 let error = planned.unwrap_err().to_string();
                 assert!(error.contains(said), "{line}: {error}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_command_line_of_dockerd_is_the_last_one() {
+    const UNIT: &str = "/lib/systemd/system/docker.service";
+    const DROP_INS: &str = "/etc/systemd/system/docker.service.d";
+    let (one, own) = (format!("{DROP_INS}/a.conf"), format!("{DROP_INS}/buildwarden.conf"));
+    let wrong = "[Service]\nExecStart=dockerd --add-runtime a=/b\n";
+    let other = "[Service]\nExecStart=\nExecStart=dockerd -H fd://\n";
+    for (files, refused_for) in [
+        (vec![(UNIT, wrong), (one.as_str(), other)], None),
+        (vec![(UNIT, other), (&one, wrong)], Some(&one)),
+        // Whoever has put it into a file of our name.
+        (vec![(UNIT, other), (&own, wrong)], Some(&own)),
+        (vec![(UNIT, wrong), (&own, other)], None),
+    ] {
+        let planned = Machine::new(&files).plan(Engine::Docker, Verb::Install, Others::Refuse);
+        let error = planned.err().map(|error| error.to_string());
+        match refused_for {
+            None => assert_eq!(error, None, "{files:?}"),
+            Some(path) => assert!(error.is_some_and(|error| error.contains(path)), "{files:?}"),
         }
     }
 }
@@ -530,9 +676,12 @@ mod any_file {
         /// Ours is added, nothing else changes; it is taken out again, with what is kept
         /// to the byte, without it to the meaning.
         #[test]
-        fn daemon_json_comes_back(text in daemon()) {
+        fn daemon_json_comes_back(text in daemon(), other_first: bool) {
             let original = Machine::new(&[(DOCKER_JSON, &text)]);
             let mut machine = original.clone();
+            if other_first {
+                machine.install_other(Engine::Docker);
+            }
             machine.install(Engine::Docker, Others::Refuse);
             let (before, mut after) = (parse(&text), parse(machine.text(DOCKER_JSON)));
             prop_assert_eq!(after.shift_remove("default-runtime"), Some("buildwarden".into()));

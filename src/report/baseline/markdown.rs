@@ -1,14 +1,18 @@
 //! The difference for a merge request's comment or a job's summary.
 
 use super::{Changes, Difference, Side};
-use crate::escape;
+use crate::report::{
+    markdown::code,
+    text::{command, words},
+};
 
 /// How many items of a list are shown: all of them together stay under the 65,536
 /// characters that a comment may have.
 const SHOWN: usize = 30;
 
-/// How much of a name is shown.
-const LONGEST: usize = 120;
+/// How much is shown of a name, in bytes, and of a path, in columns.
+const LONGEST: usize = 60;
+const WIDTH: usize = 120;
 
 /// The difference in Markdown. What the build controls stands in code spans.
 pub fn render(difference: &Difference) -> String {
@@ -16,18 +20,18 @@ pub fn render(difference: &Difference) -> String {
     let mut out = format!("### New since {}\n\n", side(old));
     out += &format!("Compared: {}\n\n", side(new));
     for caveat in caveats {
-        out += &format!("> **Beware**: {}\n\n", code(caveat));
+        out += &format!("> **Beware**: {}\n\n", code(&words::sentence(caveat)));
     }
     list(&mut out, "Addresses", addresses, |contact| {
-        let tools: Vec<String> = contact.tools.iter().take(SHOWN).map(|tool| code(tool)).collect();
-        let scope = code(&contact.scope);
-        format!("{} ({scope}) by {} {}", code(&contact.address), tools.join(", "), contact.times())
+        let (address, scope) = (name(&contact.address), name(&contact.scope));
+        format!("{address} ({scope}) by {} {}", contact.tools(name), contact.times())
     });
     list(&mut out, "Tools with findings", tools, |used| {
-        format!("{} ({}) {}", code(&used.tool), code(&used.recipe), used.times())
+        format!("{} ({}) {}", name(&used.tool), name(&used.recipe), used.times())
     });
     list(&mut out, "Executables", executables, |program| {
-        format!("{} {}", bytes(&program.path), program.times())
+        let path = command::one_line([program.path.as_bytes()], WIDTH);
+        format!("{} {}", code(&path), program.times())
     });
     if let count @ 1.. = alike.len() {
         out += &format!(
@@ -38,12 +42,12 @@ pub fn render(difference: &Difference) -> String {
 }
 
 fn side(side: &Side) -> String {
-    let mut out = code(side.name.as_ref().unwrap_or(&side.container));
+    let mut out = code(&words::name(side.name.as_ref().unwrap_or(&side.container)));
     if side.run > 1 {
         out += &format!(", run {}", side.run);
     }
     if let Some(job) = &side.job {
-        out += &format!(", job {}", code(&job.id));
+        out += &format!(", job {}", code(&words::name(&job.id)));
     }
     let complete = if side.whole { "" } else { ", **not everything was seen**" };
     out + &format!(
@@ -72,38 +76,34 @@ fn list<T>(out: &mut String, what: &str, changes: &Changes<T>, line: impl Fn(&T)
     }
 }
 
-fn code(text: &str) -> String {
-    bytes(text.as_bytes())
-}
-
-/// A code span: nothing in it is markup, a link or a mention.
-fn bytes(bytes: &[u8]) -> String {
-    let cut = bytes.len() > LONGEST;
-    let shown = escape::visible(&bytes[..bytes.len().min(LONGEST)]);
-    // One more backtick than the longest run of them inside.
-    let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let space = if shown.is_empty() || shown.contains('`') { " " } else { "" };
-    format!("{fence}{space}{shown}{}{space}{fence}", if cut { "…" } else { "" })
+/// What the build or its engine gave a name.
+fn name(text: &str) -> String {
+    code(&words::clip(&words::name(text), LONGEST))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{
+        baseline::{Paths, compare},
+        json,
+        model::Report,
+    };
 
     #[test]
-    fn a_code_span_is_not_left() {
-        let cases: [(&[u8], &str); 6] = [
-            (b"curl", "`curl`"),
-            (b"", "`  `"),
-            (b"a`b", "`` a`b ``"),
-            (b"`` @all", "``` `` @all ```"),
-            (b"<img>\n# x", "`<img>\\n# x`"),
-            (b"\xff", "`\\xff`"),
-        ];
-        for (text, want) in cases {
-            assert_eq!(bytes(text), want);
-        }
-        assert!(bytes(&[b'x'; 200]).len() < 130);
+    fn tools_that_are_left_out_are_counted() {
+        let text = include_bytes!("../../../tests/fixtures/one-finding.json");
+        let new = json::parse(text).unwrap();
+        let mut old = new.clone();
+        old.findings.clear();
+        let called = |i: usize| {
+            let mut found = new.findings[0].clone();
+            found.tool.name = format!("tool{i:02}");
+            found
+        };
+        let new = Report { findings: (0..40).map(called).collect(), ..new.clone() };
+        let text = render(&compare(&old, &new, Paths::Exact));
+        let want = "by `tool00`, `tool01`, `tool02`, `tool03`, `tool04`, 35 more ×40\n";
+        assert!(text.contains(want), "{text}");
     }
 }

@@ -5,7 +5,7 @@ mod alike;
 mod markdown;
 
 use super::model::{Address, Executable, Importance, Job, Producer, Report, Tool, Verdict};
-use super::{Bytes, Time};
+use super::{Bytes, Time, text::words};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -172,7 +172,7 @@ fn side(report: &Report) -> Side {
         job: report.job.clone(),
         started: report.started,
         // Not the file's word: it may have been changed.
-        verdict: super::verdict(&report.completeness, &report.findings),
+        verdict: report.verdict_of_facts(),
         whole: caveats(report, "", "").next().is_none(),
     }
 }
@@ -338,6 +338,17 @@ impl Used {
 }
 
 impl Contact {
+    /// Its tools, the first of many, each as `write` has it.
+    pub(super) fn tools(&self, write: impl Fn(&str) -> String) -> String {
+        const NAMED: usize = 5;
+        let mut named: Vec<String> =
+            self.tools.iter().take(NAMED).map(|tool| write(tool)).collect();
+        if let beyond @ 1.. = self.tools.len().saturating_sub(NAMED) as u64 {
+            named.push(format!("{} more", words::number(beyond)));
+        }
+        named.join(", ")
+    }
+
     /// How often, and how it was judged.
     pub(super) fn times(&self) -> String {
         times(self.findings, self.allowed)

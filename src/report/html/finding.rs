@@ -7,9 +7,10 @@ use super::{
     page::section,
 };
 use crate::report::{
+    lineage::{self, Step},
     model::{Allowed, Ancestor, Class, Finding, Importance, Report},
     text::{
-        finding::{self as words_of, ADDRESSES, ANCESTORS, Group, SPECIFIC},
+        finding::{self as words_of, ADDRESSES, Group, SPECIFIC},
         page::Ink,
         summary, words,
     },
@@ -133,7 +134,7 @@ fn card(run: &Run<'_>, group: &Group<'_>, alike: Option<&Finding>) -> Markup {
             (block(&words_of::argv(exec), &words_of::marks(addresses, shells, exec)))
             ul.places {
                 @for address in addresses.iter().take(ADDRESSES) {
-                    li { (inked(&words_of::place(address, ink(*importance)))) }
+                    li { (inked(&words_of::place(address, words_of::ink(*importance)))) }
                 }
                 @let beyond = addresses.len().saturating_sub(ADDRESSES) as u64;
                 @let beyond = beyond.saturating_add(finding.addresses_omitted);
@@ -149,7 +150,7 @@ fn card(run: &Run<'_>, group: &Group<'_>, alike: Option<&Finding>) -> Markup {
             div.columns {
                 div {
                     h4 { "Started by" }
-                    (lineage(finding))
+                    (started_by(finding))
                     @let reasons = words_of::reasons(finding);
                     @if !reasons.is_empty() {
                         h4 { "Why" }
@@ -187,26 +188,16 @@ fn class(class: &Class) -> String {
     format!("{} ({})", words::name(&class.name), words::name(&class.id))
 }
 
-fn ink(importance: Importance) -> Ink {
-    match importance {
-        Importance::Critical => Ink::Critical,
-        Importance::Medium => Ink::Medium,
-    }
-}
-
 /// Who started it, from the entrypoint down to the exec itself.
-fn lineage(finding: &Finding) -> Markup {
-    let Finding { ancestry, exec, .. } = finding;
-    let left_out = ancestry.len().saturating_sub(ANCESTORS);
+fn started_by(finding: &Finding) -> Markup {
+    let exec = &finding.exec;
     html! {
         ol.lineage {
-            @if let Some(origin) = words_of::origin(finding) { li.faint { (origin) } }
-            @for (i, ancestor) in ancestry.iter().enumerate().rev() {
-                // The entrypoint and the nearest are shown; what is left out lies between.
-                @if left_out == 0 || i + 1 == ancestry.len() || i < ANCESTORS - 1 {
-                    (process(ancestor))
-                } @else if i == ANCESTORS - 1 {
-                    li.faint { "(" (words::count(left_out as u64, "process", "processes")) " not shown)" }
+            @for step in lineage::steps(finding) {
+                @match step {
+                    Step::Unseen(text) => li.faint { (text) },
+                    Step::LeftOut(count) => li.faint { (lineage::left_out(count)) },
+                    Step::Ancestor(ancestor) => (process(ancestor)),
                 }
             }
             li.this {
@@ -220,13 +211,12 @@ fn lineage(finding: &Finding) -> Markup {
 fn process(ancestor: &Ancestor) -> Markup {
     html! {
         li {
-            @if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-                span.faint { (words_of::unseen(ancestor)) }
-            } @else {
-                (executed(&ancestor.path, &ancestor.argv))
-                @if !ancestor.argv.is_empty() && words_of::is_renamed(ancestor) {
-                    span.faint { " [" (inline([ancestor.path.as_bytes()])) "]" }
-                }
+            @match lineage::executed(ancestor) {
+                Ok(argv) => (inline(argv)),
+                Err(unseen) => span.faint { (unseen) },
+            }
+            @if lineage::is_renamed(ancestor) {
+                span.faint { " [" (inline([ancestor.path.as_bytes()])) "]" }
             }
             @if ancestor.sequence == Some(1) { (entrypoint()) }
         }
@@ -238,11 +228,11 @@ fn entrypoint() -> Markup {
 }
 
 fn advice(run: &Run<'_>, finding: &Finding, alike: Option<&Finding>) -> Markup {
-    let advice = &finding.advice;
+    let advice = words_of::advice(finding);
     let link = |other: &Finding| {
         html! { a href={ "#" (run.anchor(other.n)) } { "finding " (other.n) } }
     };
-    if let Some(other) = alike.filter(|other| other.advice == *advice) {
+    if let Some(other) = alike.filter(|other| other.advice == finding.advice) {
         return html! { p { "The same as for " (link(other)) "." } };
     }
     let whole = if alike.is_some() { SPECIFIC } else { advice.len() };
@@ -261,7 +251,6 @@ fn advice(run: &Run<'_>, finding: &Finding, alike: Option<&Finding>) -> Markup {
 /// A piece of advice, what it is about in front.
 fn point(line: &str) -> Markup {
     const LONGEST: usize = 40;
-    let line = words::sentence(line);
     match line.split_once(": ") {
         Some((about, rest)) if about.len() < LONGEST => html! { strong { (about) ":" } " " (rest) },
         _ => html! { (line) },

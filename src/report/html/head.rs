@@ -71,7 +71,7 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
 
 /// What a window or a tab is called.
 pub(super) fn title(report: &Report) -> String {
-    let verdict = phrase::verdict(report);
+    let verdict = report.verdict_of_facts();
     let name = summary::container(&report.container);
     match verdict {
         Verdict::Findings => format!("{} – {name}", phrase::summary(report)),
@@ -82,7 +82,7 @@ pub(super) fn title(report: &Report) -> String {
 /// The verdict of a report.
 pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
     // What the facts say, not what the file says of itself: it may have been changed.
-    let verdict = phrase::verdict(report);
+    let verdict = report.verdict_of_facts();
     let complete = report.completeness.is_complete();
     let contradicted = (verdict != report.verdict).then(|| {
         format!(
@@ -113,7 +113,7 @@ pub(super) fn verdict(report: &Report, run: &Run<'_>) -> Markup {
             div.seen.critical {
                 p {
                     strong { "Not everything was seen:" } " "
-                    (summary::not_seen(!report.findings.is_empty())) "."
+                    (summary::not_seen(report.has_findings())) "."
                 }
                 ul {
                     @for shortcoming in phrase::shortcomings(&report.completeness) {

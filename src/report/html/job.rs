@@ -25,7 +25,7 @@ const NOTES: usize = 200;
 pub(super) fn page(report: &JobReport) -> String {
     let runs = runs(report);
     let notes = words_of::missing(report);
-    let with_findings = report.containers.iter().filter(|found| words_of::has_findings(found));
+    let with_findings = report.containers.iter().filter(|found| found.has_findings());
     let beyond = with_findings.count().saturating_sub(runs.len()) as u64;
     let first = runs.first().map(Run::section);
     let mut sections = vec![("containers", "Containers")];
@@ -59,9 +59,8 @@ fn runs(report: &JobReport) -> Vec<Run<'_>> {
     let mut room = finding::CARDS;
     let mut runs = Vec::new();
     for (number, container) in (1..).zip(&report.containers) {
-        let first = container.findings.first().map(|finding| finding.exec.time);
-        let wanted = room > 0 && words_of::has_findings(container);
-        let Some(started) = container.started.or(first).filter(|_| wanted) else { continue };
+        let wanted = room > 0 && container.has_findings();
+        let Some(started) = container.began().filter(|_| wanted) else { continue };
         let run = Run::new(
             &container.findings,
             container.findings_omitted,
@@ -136,7 +135,7 @@ fn verdict(report: &JobReport, runs: &[Run<'_>], notes: &[String]) -> Markup {
 /// A row for each; of many clean ones, the first.
 fn containers(report: &JobReport, runs: &[Run<'_>]) -> Markup {
     let is_clean = |container: &JobContainer| {
-        container.verdict == Some(Verdict::Clean) && !words_of::has_findings(container)
+        container.verdict == Some(Verdict::Clean) && !container.has_findings()
     };
     let mut room = [REMARKABLE, CLEAN];
     let shown: Vec<(usize, &JobContainer)> = (1..)
@@ -198,10 +197,8 @@ fn row(container: &JobContainer, run: Option<&Run<'_>>) -> Markup {
                         div.faint { "build " (words::name(&build.id)) " (" (words::name(&build.source)) ")" }
                     }
                 }
-                @if words_of::has_findings(container) {
-                    @let count = (container.findings.len() as u64)
-                        .saturating_add(container.findings_omitted);
-                    @let count = words::count(count, "finding", "findings");
+                @if container.has_findings() {
+                    @let count = words::count(container.count(), "finding", "findings");
                     div {
                         @match run {
                             Some(run) => a href={ "#" (run.section()) } { (count) },

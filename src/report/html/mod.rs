@@ -18,6 +18,7 @@ use super::text::finding::{Group, groups};
 use super::{
     Time,
     model::{Container, Finding, Job, JobReport, Report},
+    verdict,
 };
 use maud::html;
 use std::collections::HashMap;
@@ -61,7 +62,7 @@ impl<'a> Run<'a> {
 
     /// How many findings there are.
     fn count(&self) -> u64 {
-        (self.findings.len() as u64).saturating_add(self.omitted)
+        verdict::count(self.findings, self.omitted)
     }
 
     /// The id of the section with its findings.
@@ -106,7 +107,7 @@ pub fn render(report: &Report) -> String {
     if !report.allowed.is_empty() {
         sections.insert(0, ("allowed", "Allowed"));
     }
-    if !report.findings.is_empty() {
+    if report.has_findings() {
         sections.insert(0, ("findings", "Findings"));
     }
     page::whole(

@@ -1,6 +1,9 @@
 //! What is around every page: its policy, its style, its landmarks.
 
-use crate::report::{model::Producer, text::words};
+use crate::{
+    escape,
+    report::{model::Producer, text::words},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
@@ -58,7 +61,7 @@ pub(super) fn whole(
             }
         }
     };
-    let mut text = page.into_string();
+    let mut text = escape::defused_markup(&page.into_string()).into_owned();
     text.push('\n');
     text
 }

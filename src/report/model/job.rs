@@ -3,7 +3,10 @@
 //! `docs/job-report.schema.json` is generated from these types.
 
 use super::{Container, Finding, Importance, Job, Producer, SCHEMA_VERSION, Verdict};
-use crate::report::Time;
+use crate::report::{
+    Time,
+    verdict::{count, verdict},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,13 +116,7 @@ impl JobReport {
             containers,
             reasons,
         };
-        report.verdict = if findings != JobFindings::default() {
-            Verdict::Findings
-        } else if report.is_complete() {
-            Verdict::Clean
-        } else {
-            Verdict::Incomplete
-        };
+        report.verdict = verdict(findings != JobFindings::default(), report.is_complete());
         report
     }
 
@@ -139,6 +136,21 @@ impl JobReport {
 }
 
 impl JobContainer {
+    /// How many findings it has, with those that are in no list.
+    pub fn count(&self) -> u64 {
+        count(&self.findings, self.findings_omitted)
+    }
+
+    /// Whether it has any.
+    pub fn has_findings(&self) -> bool {
+        self.count() > 0
+    }
+
+    /// When recording began; where that is not known, its first finding.
+    pub fn began(&self) -> Option<Time> {
+        self.started.or_else(|| self.findings.first().map(|finding| finding.exec.time))
+    }
+
     /// Whether nothing of it could have been missed: what is to come does not count
     /// where it was set aside.
     pub fn is_complete(&self) -> bool {

@@ -86,16 +86,11 @@ fn items<T>(page: &mut Page, mark: &str, items: &[T], line: impl Fn(&T, usize) -
 }
 
 fn contact(contact: &Contact, _: usize) -> Vec<Piece> {
-    const NAMED: usize = 5;
-    let mut tools: Vec<String> =
-        contact.tools.iter().take(NAMED).map(|tool| words::name(tool)).collect();
-    if let beyond @ 1.. = contact.tools.len().saturating_sub(NAMED) {
-        tools.push(format!("{beyond} more"));
-    }
+    let tools = contact.tools(words::name);
     let scope = words::name(&contact.scope);
     vec![
         piece(Ink::Strong, words::name(&contact.address)),
-        piece(Ink::Plain, format!(" ({scope}) by {} {}", tools.join(", "), contact.times())),
+        piece(Ink::Plain, format!(" ({scope}) by {tools} {}", contact.times())),
     ]
 }
 

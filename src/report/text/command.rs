@@ -119,8 +119,9 @@ pub(in crate::report) fn one_line<'a>(
     let mut out = String::new();
     let mut used = 0;
     for (i, argument) in argv.into_iter().enumerate() {
-        // No byte takes less than a third of a column.
-        let looked_at = &argument[..argument.len().min(3 * width + 4)];
+        // No byte takes less than a quarter of a column.
+        let most = argument.len().min(4 * width + 4);
+        let looked_at = &argument[..whole_characters(argument, 0..most).end];
         let mut cells = Vec::new();
         quote(looked_at, 0..looked_at.len(), Quoting::of(looked_at), &[], &mut cells);
         if looked_at.len() < argument.len() {
@@ -347,4 +348,30 @@ fn cut_cell(what: &str) -> Cell {
 
 fn bytes_left_out(bytes: usize) -> String {
     words::count(bytes as u64, "byte", "bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_filled_whatever_its_characters_are() {
+        // Characters of one byte to four, in a column or two.
+        for c in ["a", "é", "–", "語", "𐀀", "🦀"] {
+            let line = one_line([c.repeat(500).as_bytes()], 40);
+            // The last column is for the sign that it was cut, beside half of a wide one.
+            assert!((39..=40).contains(&line.width()), "{}: {line}", line.width());
+            assert!(!line.starts_with('$') && line.ends_with('…'), "{line}");
+        }
+        let cases: [(&[&str], &str); 4] = [
+            (&["curl", "8.8.8.8"], "curl 8.8.8.8"),
+            (&["𐀀𐀀", "é"], "'𐀀𐀀' 'é'"),
+            (&["𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀"], "'𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀𐀀'"),
+            (&["a", ""], "a ''"),
+        ];
+        for (argv, want) in cases {
+            assert_eq!(one_line(argv.iter().map(|argument| argument.as_bytes()), 20), want);
+        }
+        assert_eq!(one_line([&b"\x80a"[..]], 20), r"$'\x80a'");
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
     report::{
         Bytes, Time,
         baseline::Difference,
+        lineage::{self, Step},
         model::{
             Address, Allowed, Ancestor, Exec, Finding, Importance, Outcome, Report, Shell, Span,
             Tool,
@@ -22,9 +23,15 @@ use unicode_width::UnicodeWidthStr;
 /// How many different findings are shown with their evidence.
 const SHOWN: usize = 20;
 
-/// How many ancestors and addresses of one finding are shown.
-pub(in crate::report) const ANCESTORS: usize = 12;
+/// How many addresses of one finding are shown.
 pub(in crate::report) const ADDRESSES: usize = 8;
+
+/// How many addresses, and shells, of a command line are looked for in it.
+const MARKS: usize = 100;
+
+/// How many notes on flags, and pieces of advice, there are.
+const FLAGS: usize = 16;
+const ADVICE: usize = 12;
 
 /// Findings of the same command line.
 pub(in crate::report) struct Group<'a> {
@@ -163,9 +170,7 @@ fn one(
 ) {
     let Finding { addresses, addresses_omitted, shells, exec, .. } = group.finding;
     let finding = group.finding;
-    page.gap();
-    let rule = "─".repeat(page.width());
-    page.line(0, &[piece(Ink::Faint, rule)]);
+    page.rule();
     let mut lead = vec![piece(Ink::Strong, format!("{}  ", finding.n))];
     lead.extend(importance(finding.importance));
     lead.push(piece(Ink::Plain, "  "));
@@ -235,13 +240,13 @@ pub(in crate::report) fn reasons(finding: &Finding) -> Vec<String> {
 pub(in crate::report) const SPECIFIC: usize = 2;
 
 fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
-    let advice = &finding.advice;
+    let advice = advice(finding);
     if advice.is_empty() {
         return;
     }
     page.gap();
     page.title(3, "What to do");
-    if let Some(other) = alike.filter(|other| other.advice == *advice) {
+    if let Some(other) = alike.filter(|other| other.advice == finding.advice) {
         let text = format!("the same as for finding {}", other.n);
         page.paragraph(5, &[], &[piece(Ink::Plain, text)]);
         return;
@@ -249,13 +254,24 @@ fn what_to_do(page: &mut Page, finding: &Finding, alike: Option<&Finding>) {
     let whole = if alike.is_some() { SPECIFIC } else { advice.len() };
     for (i, line) in advice.iter().take(whole).enumerate() {
         let lead = piece(Ink::Plain, format!("{}. ", i + 1));
-        page.paragraph(5, &[lead], &[piece(Ink::Plain, words::sentence(line))]);
+        page.paragraph(5, &[lead], &[piece(Ink::Plain, line.as_str())]);
     }
     if let (Some(other), true) = (alike, advice.len() > whole) {
         let text =
             format!("Then as for finding {}, points {} to {}.", other.n, whole + 1, advice.len());
         page.paragraph(5, &[], &[piece(Ink::Plain, text)]);
     }
+}
+
+/// What to do, in this order, and how much of it is left out.
+pub(in crate::report) fn advice(finding: &Finding) -> Vec<String> {
+    let advice = &finding.advice;
+    let mut shown: Vec<String> =
+        advice.iter().take(ADVICE).map(|line| words::sentence(line)).collect();
+    if let beyond @ 1.. = advice.len().saturating_sub(ADVICE) as u64 {
+        shown.push(format!("And {} not shown here.", words::count(beyond, "point", "points")));
+    }
+    shown
 }
 
 /// Whether what to do about the first, which is shown before, goes for the second too.
@@ -318,7 +334,7 @@ pub(super) fn importance(importance: Importance) -> Vec<Piece> {
     }
 }
 
-fn ink(importance: Importance) -> Ink {
+pub(in crate::report) fn ink(importance: Importance) -> Ink {
     match importance {
         Importance::Critical => Ink::Critical,
         Importance::Medium => Ink::Medium,
@@ -399,7 +415,7 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
             words::name(&tool.matched_by),
         ));
     }
-    notes.extend(exec.flags.iter().filter_map(|flag| {
+    notes.extend(exec.flags.iter().take(FLAGS).filter_map(|flag| {
         Some(match flag.as_str() {
             "truncated" => "Its arguments were longer than what was recorded.".to_owned(),
             "unreadable" => "Its arguments could not be read.".to_owned(),
@@ -416,55 +432,39 @@ pub(in crate::report) fn notes(finding: &Finding) -> Vec<String> {
             other => format!("Flag: {}.", words::name(other)),
         })
     }));
+    if let beyond @ 1.. = exec.flags.len().saturating_sub(FLAGS) as u64 {
+        notes.push(format!("And {} not shown here.", words::count(beyond, "flag", "flags")));
+    }
     notes
 }
 
 /// Who started it, from the entrypoint down to the exec itself.
 fn tree(page: &mut Page, finding: &Finding) {
     page.title(3, "Started by");
-    let Finding { ancestry, exec, .. } = finding;
+    let exec = &finding.exec;
     let mut depth = 0;
-    if let Some(origin) = origin(finding) {
-        branch(page, depth, vec![piece(Ink::Faint, origin)]);
-        depth += 1;
-    }
-    let left_out = ancestry.len().saturating_sub(ANCESTORS);
-    for (i, ancestor) in ancestry.iter().enumerate().rev() {
-        // The entrypoint and the nearest are shown; what is left out lies between.
-        if left_out > 0 && i + 1 < ancestry.len() && i >= ANCESTORS - 1 {
-            if i == ANCESTORS - 1 {
-                let more = words::count(left_out as u64, "process", "processes");
-                branch(page, depth, vec![piece(Ink::Faint, format!("({more} not shown)"))]);
-                depth += 1;
+    for step in lineage::steps(finding) {
+        let pieces = match step {
+            Step::Unseen(text) => vec![piece(Ink::Faint, text)],
+            Step::LeftOut(count) => vec![piece(Ink::Faint, lineage::left_out(count))],
+            Step::Ancestor(ancestor) => {
+                let entrypoint = ancestor.sequence == Some(1);
+                let mut pieces = process(ancestor, row_width(page, depth, entrypoint));
+                if entrypoint {
+                    pieces.push(piece(Ink::Faint, ENTRYPOINT));
+                }
+                pieces
             }
-            continue;
-        }
-        let entrypoint = ancestor.sequence == Some(1);
-        let mut pieces = process(ancestor, row_width(page, depth, entrypoint));
-        if entrypoint {
-            pieces.push(piece(Ink::Faint, ENTRYPOINT));
-        }
+        };
         branch(page, depth, pieces);
         depth += 1;
     }
     let entrypoint = exec.sequence == 1;
-    let mut text = command::one_line(
-        exec.argv.iter().map(|argument| argument.as_bytes()),
-        row_width(page, depth, entrypoint),
-    );
+    let mut text = command::one_line(argv(exec), row_width(page, depth, entrypoint));
     if entrypoint {
         text.push_str(ENTRYPOINT);
     }
     branch(page, depth, vec![piece(ink(finding.importance), text)]);
-}
-
-/// What stands where the lineage does not go back to the entrypoint.
-pub(in crate::report) fn origin(finding: &Finding) -> Option<&'static str> {
-    match finding.ancestry.last() {
-        Some(oldest) if oldest.sequence == Some(1) => None,
-        None if finding.exec.sequence == 1 => None,
-        _ => Some("(not seen: something from outside of the container, such as `podman exec`)"),
-    }
 }
 
 /// What marks the container's first exec.
@@ -487,35 +487,16 @@ fn row_width(page: &Page, depth: usize, entrypoint: bool) -> usize {
 
 /// What an ancestor executed, and the file where the command line gives it another name.
 fn process(ancestor: &Ancestor, width: usize) -> Vec<Piece> {
-    if ancestor.argv.is_empty() && ancestor.path.is_empty() {
-        return vec![piece(Ink::Faint, unseen(ancestor))];
-    }
-    let argv = ancestor.argv.iter().map(|argument| argument.as_bytes());
-    if ancestor.argv.is_empty() {
-        return vec![piece(Ink::Plain, command::one_line([ancestor.path.as_bytes()], width))];
-    }
-    if !is_renamed(ancestor) {
+    let argv = match lineage::executed(ancestor) {
+        Ok(argv) => argv,
+        Err(unseen) => return vec![piece(Ink::Faint, unseen)],
+    };
+    if !lineage::is_renamed(ancestor) {
         return vec![piece(Ink::Plain, command::one_line(argv, width))];
     }
     let file = format!("  [{}]", command::one_line([ancestor.path.as_bytes()], width / 2));
     let room = width.saturating_sub(file.width());
     vec![piece(Ink::Plain, command::one_line(argv, room)), piece(Ink::Faint, file)]
-}
-
-/// What stands for a process that executed nothing that was seen.
-pub(in crate::report) fn unseen(ancestor: &Ancestor) -> String {
-    format!("process {} (what it executed was not seen)", ancestor.pid)
-}
-
-/// Whether `argv[0]` is not the name of the file. Shells and applets are called by
-/// many names on every system; to say so each time would help nobody.
-pub(in crate::report) fn is_renamed(ancestor: &Ancestor) -> bool {
-    const OF_MANY_NAMES: [&[u8]; 7] =
-        [b"dash", b"bash", b"ash", b"busybox", b"toybox", b"coreutils", b"env"];
-    let file = base_name(&ancestor.path);
-    let called = ancestor.argv.first().map_or(&[][..], |name| base_name(name));
-    let called = called.strip_prefix(b"-").unwrap_or(called);
-    !file.is_empty() && called != file && !OF_MANY_NAMES.contains(&file)
 }
 
 /// The command line; for an exec without arguments, the file.
@@ -526,10 +507,11 @@ pub(in crate::report) fn argv(exec: &Exec) -> Vec<&[u8]> {
     }
 }
 
-/// Where the addresses and the shells stand in the command line.
+/// Where the addresses and the shells stand in the command line; of many, the first.
 pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &Exec) -> Vec<Mark> {
     let addresses = addresses.iter().map(|found| (found.argument, found.span, &found.text));
     let shells = shells.iter().map(|found| (found.argument, found.span, &found.text));
+    let all = addresses.take(MARKS).chain(shells.take(MARKS));
     let mark = |(argument, span, text): (usize, Option<Span>, &Bytes)| {
         let bytes = exec.argv.get(argument)?;
         let range = match span {
@@ -541,5 +523,29 @@ pub(in crate::report) fn marks(addresses: &[Address], shells: &[Shell], exec: &E
         };
         Some(Mark { argument, range })
     };
-    addresses.chain(shells).filter_map(mark).collect()
+    all.filter_map(mark).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::json;
+
+    /// A file may say anything.
+    #[test]
+    fn of_very_much_the_beginning_is_shown() {
+        let text = include_bytes!("../../../tests/fixtures/one-finding.json");
+        let mut finding = json::parse(text).unwrap().findings.remove(0);
+        finding.addresses = vec![finding.addresses[0].clone(); 5_000];
+        finding.exec.flags = vec!["x".to_owned(); 5_000];
+        finding.advice = vec!["do".to_owned(); 5_000];
+        let Finding { addresses, shells, exec, .. } = &finding;
+        assert_eq!(marks(addresses, shells, exec).len(), MARKS);
+        let notes = notes(&finding);
+        assert_eq!(notes.iter().filter(|note| *note == "Flag: x.").count(), FLAGS);
+        assert_eq!(notes.last().unwrap(), "And 4,984 flags not shown here.");
+        let advice = advice(&finding);
+        assert_eq!(advice.len(), ADVICE + 1);
+        assert_eq!(advice[ADVICE], "And 4,988 points not shown here.");
+    }
 }

@@ -47,9 +47,9 @@ fn head(page: &mut Page, report: &JobReport) {
 pub(in crate::report) fn kinds(report: &JobReport) -> String {
     type Kind = (&'static str, fn(&JobContainer) -> bool);
     let kinds: [Kind; 6] = [
-        ("with findings", has_findings),
-        ("incomplete", |c| c.verdict == Some(Verdict::Incomplete) && !has_findings(c)),
-        ("clean", |c| c.verdict == Some(Verdict::Clean) && !has_findings(c)),
+        ("with findings", JobContainer::has_findings),
+        ("incomplete", |c| c.verdict == Some(Verdict::Incomplete) && !c.has_findings()),
+        ("clean", |c| c.verdict == Some(Verdict::Clean) && !c.has_findings()),
         ("still running", |c| c.state == JobState::Running),
         ("still running and set aside", |c| c.state == JobState::SetAside),
         ("without a report", |c| c.state == JobState::Unfinished),
@@ -65,22 +65,18 @@ pub(in crate::report) fn kinds(report: &JobReport) -> String {
     }
 }
 
-pub(in crate::report) fn has_findings(container: &JobContainer) -> bool {
-    !container.findings.is_empty() || container.findings_omitted > 0
-}
-
 /// A line or two for each container; of many clean ones, the first.
 fn containers(page: &mut Page, report: &JobReport) {
     let mut clean = 0;
     let (shown, beyond): (Vec<_>, Vec<_>) = report.containers.iter().partition(|container| {
-        let unremarkable = container.verdict == Some(Verdict::Clean) && !has_findings(container);
+        let unremarkable = container.verdict == Some(Verdict::Clean) && !container.has_findings();
         clean += usize::from(unremarkable);
         !unremarkable || clean <= CLEAN
     });
     if shown.is_empty() {
         return;
     }
-    summary::rule(page);
+    page.rule();
     for container in shown {
         one(page, container, &report.job);
     }
@@ -122,16 +118,15 @@ fn one(page: &mut Page, container: &JobContainer, asked: &str) {
 
 /// The findings of each container, below what it is.
 fn findings(page: &mut Page, report: &JobReport) {
-    for container in report.containers.iter().filter(|container| has_findings(container)) {
-        summary::rule(page);
+    for container in report.containers.iter().filter(|container| container.has_findings()) {
+        page.rule();
         let name = piece(Ink::Strong, summary::container(&container.container));
         let mut line: Vec<Piece> = vec![piece(Ink::Plain, "Findings of "), name];
         if matches!(container.state, JobState::Running | JobState::SetAside) {
             line.push(piece(Ink::Plain, ", which still runs: so far"));
         }
         page.paragraph(0, &[], &line);
-        let first = container.findings.first().map(|finding| finding.exec.time);
-        if let Some(started) = container.started.or(first) {
+        if let Some(started) = container.began() {
             finding::all(page, &container.findings, container.findings_omitted, started, None);
         }
     }
@@ -143,7 +138,7 @@ fn gaps(page: &mut Page, report: &JobReport) {
         report.containers.iter().filter(|container| container.state == JobState::SetAside);
     let notes = missing(report);
     if !notes.is_empty() {
-        summary::rule(page);
+        page.rule();
         page.title(0, "Not complete");
         for note in notes {
             page.paragraph(2, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, note)]);
@@ -151,7 +146,7 @@ fn gaps(page: &mut Page, report: &JobReport) {
     }
     for (i, container) in set_aside.enumerate() {
         if i == 0 {
-            summary::rule(page);
+            page.rule();
             page.title(0, "Set aside: still running, and what they do from here on does not count");
         }
         page.paragraph(2, &[piece(Ink::Plain, "- ")], &[piece(Ink::Plain, brief(container))]);
@@ -160,7 +155,7 @@ fn gaps(page: &mut Page, report: &JobReport) {
 
 /// How a container stands: its verdict, or why it has none.
 pub(in crate::report) fn word(container: &JobContainer) -> &'static str {
-    match (has_findings(container), container.verdict, container.state) {
+    match (container.has_findings(), container.verdict, container.state) {
         (true, ..) => "findings",
         (_, Some(Verdict::Clean), _) => "clean",
         (_, Some(_), _) => "incomplete",

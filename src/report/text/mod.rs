@@ -11,11 +11,8 @@ pub(super) mod summary;
 pub(super) mod tree;
 pub(super) mod words;
 
-use super::{
-    Bytes,
-    baseline::Difference,
-    model::{Finding, Report},
-};
+pub use super::phrase::headline;
+use super::{Bytes, baseline::Difference, model::Report};
 pub use job::render_job;
 pub use live::{
     LiveStatus, live_allowed, live_end, live_exec, live_finding, live_gap, live_job, live_row_end,
@@ -54,11 +51,6 @@ pub fn render_since(report: &Report, baseline: Option<&Difference>, layout: Layo
     summary::completeness(&mut page, report);
     summary::cost(&mut page, report);
     page.into_text()
-}
-
-/// What a finding is about, in a few words: `wget → 198.51.100.7`.
-pub fn headline(found: &Finding) -> String {
-    finding::title(found).into_iter().map(|piece| piece.text).collect()
 }
 
 /// A command line on one row of at most `width` columns.

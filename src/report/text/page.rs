@@ -74,6 +74,12 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A line across the page, after an empty one.
+    pub(super) fn rule(&mut self) {
+        self.gap();
+        self.line(0, &[piece(Ink::Faint, "─".repeat(self.width()))]);
+    }
+
     /// A line as it is, however long; but no line is a command to the runner of a CI
     /// system whose log it is printed in.
     pub(super) fn line(&mut self, indent: usize, pieces: &[Piece]) {
@@ -106,33 +112,21 @@ impl Page {
     }
 }
 
-/// The line with one character of it written out where it would be a command to a
-/// runner: `::name::…` at its beginning (GitHub), `##[name]` or `##name[…]` anywhere in it
-/// (GitHub, Azure, TeamCity).
+/// The line without [`escape::commands`]; `None` where it is none.
 fn defused(pieces: &[Piece]) -> Option<Vec<Piece>> {
     let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
-    let begin = text.len() - text.trim_start_matches(' ').len();
-    let mut places: Vec<usize> = Vec::new();
-    if let Some(rest) = text[begin..].strip_prefix("::")
-        && rest.contains("::")
-    {
-        places.push(begin);
-    }
-    places.extend(text.match_indices("##").filter_map(|(at, _)| {
-        let rest = text[at..].trim_start_matches('#');
-        let name = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-        name.starts_with('[').then(|| text.len() - name.len())
-    }));
+    let places = escape::commands(&text);
     if places.is_empty() {
         return None;
     }
+    let mut places = places.into_iter().peekable();
     let mut at = 0;
     let write_out = |Piece { ink, text }: &Piece| {
         let mut out = String::with_capacity(text.len() + 8);
         for c in text.chars() {
-            match places.contains(&at) {
-                true => escape::push_escaped(&mut out, c),
-                false => out.push(c),
+            match places.next_if_eq(&at) {
+                Some(_) => escape::push_escaped(&mut out, c),
+                None => out.push(c),
             }
             at += c.len_utf8();
         }
@@ -194,11 +188,8 @@ mod tests {
     fn no_line_is_a_command() {
         let cases = [
             ("  ::error::x", "  \\x3a:error::x"),
-            ("::1 stands as host", "::1 stands as host"),
-            ("x ::error::x", "x ::error::x"),
-            ("x ##[error]y ##vso[z]", "x ##\\x5berror]y ##vso\\x5bz]"),
-            ("###[x]", "###\\x5bx]"),
-            ("## [x] # [y]", "## [x] # [y]"),
+            ("##[error]y ##vso[z]", "##\\x5berror]y ##vso\\x5bz]"),
+            ("ü# [x]", "ü# [x]"),
         ];
         for (text, want) in cases {
             let mut page = Page::new(Layout { width: 80, colour: false });

@@ -15,7 +15,7 @@ const EXECUTABLES: usize = 10;
 /// The verdict, and of what.
 pub(super) fn head(page: &mut Page, report: &Report) {
     // What the facts say, not what the file says of itself: it may have been changed.
-    let derived = crate::report::verdict(&report.completeness, &report.findings);
+    let derived = report.verdict_of_facts();
     verdict(page, derived, counts_of(report));
     fact(page, "container", container(&report.container));
     if let Some(step) = &report.container.step {
@@ -45,7 +45,7 @@ pub(super) fn head(page: &mut Page, report: &Report) {
         fact(page, "seen", format!("everything: {}", all_seen(completeness)));
     } else {
         let lead = piece(Ink::Strong, format!("  {:<10} ", "seen"));
-        let text = format!("NOT EVERYTHING: {}", not_seen(!report.findings.is_empty()));
+        let text = format!("NOT EVERYTHING: {}", not_seen(report.has_findings()));
         page.paragraph(0, &[lead], &[piece(Ink::Critical, text)]);
         for shortcoming in completeness.shortcomings() {
             let text = words::sentence(&shortcoming);
@@ -163,7 +163,7 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
     if report.executables.is_empty() {
         return;
     }
-    rule(page);
+    page.rule();
     let files = (report.executables.len() as u64).saturating_add(report.executables_omitted);
     page.title(
         0,
@@ -188,7 +188,7 @@ pub(super) fn executables(page: &mut Page, report: &Report) {
 /// The proof that everything was seen, or the facts about what was not.
 pub(super) fn completeness(page: &mut Page, report: &Report) {
     let found = &report.completeness;
-    rule(page);
+    page.rule();
     page.title(0, if found.is_complete() { "Complete" } else { "Not complete" });
     for text in proof(found) {
         page.paragraph(2, &[], &[piece(Ink::Plain, text)]);
@@ -256,10 +256,4 @@ pub(in crate::report) fn price(cost: &Cost) -> String {
         words::duration(cost.collector_cpu_ms),
         words::size(cost.ring_bytes),
     )
-}
-
-pub(super) fn rule(page: &mut Page) {
-    page.gap();
-    let rule = "─".repeat(page.width());
-    page.line(0, &[piece(Ink::Faint, rule)]);
 }

@@ -22,9 +22,7 @@ pub(super) fn tree(page: &mut Page, report: &Report) {
     if report.processes.is_empty() {
         return;
     }
-    page.gap();
-    let rule = "─".repeat(page.width());
-    page.line(0, &[piece(Ink::Faint, rule)]);
+    page.rule();
     page.title(0, "Process tree");
     body(page, report);
 }
