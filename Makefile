@@ -24,10 +24,11 @@ test:
 	@integration/setup
 	@integration/test
 
-# What each kernel does: Debian's in an emulator, and this one; `make test` checks the same.
+# What each kernel does: Debian's in an emulator, and this one; and a Debian with systemd's
+# cgroups. `make test` checks the same.
 matrix:
 	@integration/setup
-	@integration/root-tests --ignored --nocapture root_matrix
+	@integration/root-tests --include-ignored --nocapture root_matrix root_systemd_s_cgroups
 
 # The HTML report of each fixture in both themes and widths: target/screenshots/*.png
 screenshots:

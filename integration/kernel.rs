@@ -20,6 +20,8 @@ use std::{
 
 /// Debian's, as `kernel/fetch` calls them.
 const RELEASES: [&str; 4] = ["5.10", "6.1", "6.12", "next"];
+/// The kernel side's.
+const PROGRAMS: [&str; 3] = ["on_exec", "on_fork", "on_exit"];
 /// The first time the kernel is downloaded.
 const BOOT: Duration = Duration::from_secs(900);
 /// What the script in a machine takes to read, where everything else lies.
@@ -189,11 +191,11 @@ fn root_matrix() {
                 .to_owned(),
             );
         }
-        column.extend(tried.verified().iter().map(verifier::cell));
+        column.extend(PROGRAMS.map(|program| verifier::cell(&tried.verified(), program)));
         columns.push(column);
     }
     table.set_header(header);
-    let verified = ["on_exec", "on_fork", "on_exit"].map(verifier::row);
+    let verified = PROGRAMS.map(verifier::row);
     let rows = CHECKS.iter().map(|(name, _)| (*name).to_owned()).chain(verified);
     for (number, row) in rows.enumerate() {
         table.add_row([row].into_iter().chain(columns.iter().map(|column| column[number].clone())));

@@ -48,6 +48,12 @@ CONFIG
 }
 oci() { "$runtime" --root "$dir/runtime" "$@"; }
 buildwarden=$(command -v buildwarden)
+# However it ends, nothing stays on this machine.
+clean() {
+  for id in build abandoned; do oci delete --force $id; done
+  rmdir "$cgroups/$name".*
+}
+trap 'clean >/dev/null 2>&1 || true' EXIT
 
 buildwarden doctor --json --no-probe >"$dir/doctor.json"
 
@@ -82,7 +88,6 @@ sh -c "echo 0 >$cgroups/$name.build/cgroup.procs
 oci exec --env CI_PROJECT_PATH=acme/web --env CI_PIPELINE_ID=3 --env CI_JOB_ID=9 build /bin/true entered
 echo >"$bundle/sync/go"
 wait $container
-rmdir "$cgroups/$name.away" "$cgroups/$name.beside"
 
 # Nobody says that this one has ended.
 container abandoned createRuntime <<BUILD

@@ -39,8 +39,9 @@ pub(super) fn row(program: &str) -> String {
     format!("verifier: instructions of `{program}`")
 }
 
-pub(super) fn cell(verified: &Verified) -> String {
-    verified.instructions.to_string()
+pub(super) fn cell(verified: &[Verified], program: &str) -> String {
+    let verified = verified.iter().find(|verified| verified.program == program);
+    verified.map_or_else(|| "?".to_owned(), |verified| verified.instructions.to_string())
 }
 
 /// Must be within the tolerance of what is kept, or becomes it with `BUILDWARDEN_UPDATE=1`.
