@@ -60,7 +60,7 @@ impl Tried {
     /// Here.
     #[track_caller]
     fn here() -> Tried {
-        let dir = Dir::new();
+        let dir = Dir::with_bpffs();
         dir.configure("ring.size = '256KiB'");
         let binary = Path::new(env!("CARGO_BIN_EXE_buildwarden"));
         let path = std::env::join_paths(
