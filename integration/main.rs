@@ -28,6 +28,7 @@ mod scope;
 mod shim;
 mod side_by_side;
 mod soak;
+mod systemd;
 mod tool;
 mod verify;
 mod watch;

@@ -44,7 +44,7 @@ pub(crate) fn rootfs(dir: &Dir) -> PathBuf {
 }
 
 /// A tar archive of an image's root file system, to import.
-pub(super) fn tar(dir: &Dir) -> PathBuf {
+pub(crate) fn tar(dir: &Dir) -> PathBuf {
     let root = rootfs(dir);
     let tar = dir.path("image.tar");
     run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&tar).arg(".")).expect_code(0);

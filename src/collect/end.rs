@@ -260,8 +260,8 @@ mod tests {
     fn a_run_directory_goes_with_what_a_killed_hook_has_left() {
         let root = tempfile::tempdir().unwrap();
         let run = Directory::create(root.path(), "a", None).unwrap().unwrap();
-        fs::write(run.path().join(".attachment.json.17.new"), "{").unwrap();
         let path = run.path().to_owned();
+        fs::write(path.join(".attachment.json.17.new"), "{").unwrap();
         remove_run(run).unwrap();
         assert!(!path.exists());
     }
