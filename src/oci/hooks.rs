@@ -65,17 +65,21 @@ impl Configuration {
     /// When `hooks` is not what the specification says.
     pub fn add(&mut self, hooks: &Hooks<'_>) -> Result<bool, OciError> {
         let mut stages: IndexMap<String, Box<RawValue>> =
-            read_or_empty(self.keys.get("hooks"), || "`hooks` is not an object".to_owned())?;
+            read_or_empty(self.keys.get("hooks").map(Box::as_ref), || {
+                "`hooks` is not an object".to_owned()
+            })?;
         let mut added = false;
         for stage in STAGES {
             let mut list: Vec<Box<RawValue>> =
-                read_or_empty(stages.get(stage), || format!("`hooks.{stage}` is not a list"))?;
+                read_or_empty(stages.get(stage).map(Box::as_ref), || {
+                    format!("`hooks.{stage}` is not a list")
+                })?;
             let ours = entry(hooks, stage);
-            let same = |hook: &Box<RawValue>| {
+            let same = |hook: &RawValue| {
                 serde_json::from_str::<Value>(hook.get())
                     .is_ok_and(|hook| ["path", "args"].iter().all(|key| hook[key] == ours[key]))
             };
-            if !list.iter().any(same) {
+            if !list.iter().any(|hook| same(hook)) {
                 list.push(raw(&ours)?);
                 stages.insert(stage.to_owned(), raw(&list)?);
                 added = true;
@@ -96,7 +100,7 @@ impl Configuration {
 
 /// A value as it is written; empty where it is absent or null, which mean the same.
 fn read_or_empty<T: DeserializeOwned + Default>(
-    value: Option<&Box<RawValue>>,
+    value: Option<&RawValue>,
     otherwise: impl FnOnce() -> String,
 ) -> Result<T, OciError> {
     let Some(value) = value else { return Ok(T::default()) };

@@ -1,6 +1,7 @@
 //! The seeds of the fuzz targets, and what is near them.
 
 use crate::properties::{self, TARGETS};
+use fastrand::Rng;
 use std::{collections::BTreeSet, fs, path::Path, thread};
 
 /// How many bytes of a target's seeds, changed, are looked at; small seeds more often.
@@ -63,48 +64,32 @@ fn word(line: &str) -> Option<Vec<u8>> {
     (!word.is_empty()).then_some(word)
 }
 
-/// A small generator: the same mutations every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.below(256) as u8
-    }
-}
-
 /// Changes a few places; what is put in comes from `words` or from elsewhere in it.
-fn mutate(data: &mut Vec<u8>, random: &mut Random, words: &[Vec<u8>]) {
-    for _ in 0..=random.below(4) {
-        let at = random.below(data.len());
-        let end = (at + 1 + random.below(16)).min(data.len());
-        match random.below(8) {
+fn mutate(data: &mut Vec<u8>, rng: &mut Rng, words: &[Vec<u8>]) {
+    for _ in 0..=rng.usize(..4) {
+        if data.is_empty() {
+            return;
+        }
+        let at = rng.usize(..data.len());
+        let end = (at + 1 + rng.usize(..16)).min(data.len());
+        match rng.u8(..8) {
             0 => data.truncate(at),
-            1 => data.insert(at, random.byte()),
+            1 => data.insert(at, rng.u8(..)),
             2 | 3 => {
-                let word = &words[random.below(words.len())];
+                let word = &words[rng.usize(..words.len())];
                 drop(data.splice(at..at, word.iter().copied()));
             }
             4 => {
-                let word = &words[random.below(words.len())];
+                let word = &words[rng.usize(..words.len())];
                 drop(data.splice(at..end, word.iter().copied()));
             }
             5 => drop(data.drain(at..end)),
             6 => {
                 let copied = data[at..end].to_vec();
-                let to = random.below(data.len());
+                let to = rng.usize(..data.len());
                 drop(data.splice(to..to, copied));
             }
-            _ => data[at] = random.byte(),
-        }
-        if data.is_empty() {
-            return;
+            _ => data[at] = rng.u8(..),
         }
     }
 }
@@ -121,7 +106,8 @@ impl Drop for Shown<'_> {
 }
 
 fn hold(name: &'static str, words: &[Vec<u8>]) {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    // The same mutations every time.
+    let mut rng = Rng::with_seed(7);
     let mut seeds: Vec<_> = fs::read_dir(fuzz().join("seeds").join(name))
         .unwrap()
         .map(|seed| fs::read(seed.unwrap().path()).unwrap())
@@ -135,7 +121,7 @@ fn hold(name: &'static str, words: &[Vec<u8>]) {
         drop(shown);
         for _ in 0..often {
             let mut data = seed.clone();
-            mutate(&mut data, &mut random, words);
+            mutate(&mut data, &mut rng, words);
             let _shown = Shown(name, &data);
             properties::check(name, &data);
         }
