@@ -42,6 +42,8 @@ pub(super) struct Ending {
     pub(super) at: u64,
     /// Whether the event file stays.
     pub(super) keep_events: bool,
+    /// What confines who writes the report.
+    pub(super) confined: Vec<String>,
     /// Which recipes and policy judged.
     pub(super) rules: Option<String>,
 }
@@ -142,6 +144,7 @@ pub(super) fn account(
         }),
         log: log_before(directory)?,
         rules: ending.rules,
+        confined: ending.confined,
     };
     report.verdict = report.verdict_of_facts();
     Ok(Account { report, counts })
@@ -416,6 +419,7 @@ mod tests {
             failures: Vec::new(),
             at: 2,
             keep_events: true,
+            confined: Vec::new(),
             rules: None,
         };
         account(&directory, &attachment, ending).unwrap().report

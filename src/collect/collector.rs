@@ -2,18 +2,23 @@
 //! container has ended.
 
 use super::{
-    CollectError, attachment::Attachment, end::finish, evidence, lock::Lock, session::Session,
+    CollectError,
+    attachment::Attachment,
+    end::{Ending, finish},
+    evidence,
+    lock::Lock,
+    session::Session,
 };
 use crate::{
     cgroup::{self, CgroupError, Populated, Scope},
     config::Settings,
+    confine::{Calls, Kept, Privileges, Reach, confine},
     oci::ContainerId,
     report::model::Container,
     trace::{self, Drain, ProbeSet},
 };
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-    prctl,
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
@@ -101,6 +106,8 @@ pub fn detach() -> Result<(), CgroupError> {
 /// When the container's files cannot be used.
 pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError> {
     let moved = detach();
+    // Until it is confined; for the thread that fills the pool, to its end.
+    let _ = Kept::of(Privileges::Collect, Privileges::Collect);
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
     held.run.remove(PID)?;
@@ -130,7 +137,15 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         // A failure costs later containers time, and this one nothing.
         let fill = || probes.fill_pool(&settings.bpffs, settings.pool, settings.ring_bytes);
         scope.spawn(fill);
-        drop_privileges()?;
+        // A ring's removal sets its numbers to 0 on each of these.
+        let processors = Path::new("/sys/devices/system/cpu/possible");
+        let reach = Reach {
+            own: vec![session.directory.as_fd(), held.run.as_fd()],
+            prune: vec![&settings.run_dir],
+            read: vec![processors],
+            ..Reach::default()
+        };
+        let confined = confine(reach, Calls::COLLECTOR);
         if let Some(drain) = &drain {
             drain_until(&end, drain, &mut session).map_err(|error| CollectError::Collector {
                 id: id.to_string(),
@@ -138,7 +153,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
             })?;
         }
         let recording = slot.map(|slot| (&probes, slot));
-        finish(settings, held, session, drain.as_ref(), recording).map(drop)
+        let ending = Ending { ended: end.has_come(), confined: confined.names() };
+        finish(settings, held, session, drain.as_ref(), recording, ending).map(drop)
     })
 }
 
@@ -243,17 +259,4 @@ fn close_inherited() {
         // The directory's own is among them, and is closed already.
         let _ = nix::unistd::close(fd);
     }
-}
-
-/// Gives up every capability, and the way back.
-///
-/// # Errors
-/// When the kernel does not allow it.
-pub fn drop_privileges() -> Result<(), CollectError> {
-    let failed = |reason: String| CollectError::Collector { id: String::new(), reason };
-    prctl::set_no_new_privs().map_err(|error| failed(format!("no_new_privs: {error}")))?;
-    for set in [caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable] {
-        caps::clear(None, set).map_err(|error| failed(format!("capabilities: {error}")))?;
-    }
-    Ok(())
 }

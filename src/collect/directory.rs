@@ -13,7 +13,10 @@ use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, statat};
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
-    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -229,6 +232,12 @@ impl Directory {
             }
         }
         Ok(File::from(fd))
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -80,7 +80,7 @@ pub fn run(
         stage: Stage::Run,
         begun,
     };
-    let mut recording = match record(settings, &target) {
+    let mut recording = match record(settings, &target, None) {
         Ok(recording) => recording,
         Err(reason) if settings.on_error == OnError::Deny => {
             let _ = end(settings, &id);
