@@ -34,6 +34,11 @@ fn check(release: &str) {
     assert_eq!(finding.outcome.as_ref().and_then(|outcome| outcome.exit_code), Some(1));
     assert_eq!(finding.ancestry.last().and_then(|entry| entry.sequence), Some(1));
     assert_eq!(report.completeness.reasons, [""; 0], "{done}");
+    assert!(report.completeness.programs_attached, "{done}");
+    // Landlock is Linux 5.13's.
+    let layers = ["no_new_privs", "landlock", "capabilities", "seccomp"];
+    let layers = layers.into_iter().filter(|layer| *layer != "landlock" || release != "5.10");
+    assert_eq!(report.confined, layers.collect::<Vec<_>>(), "{done}");
 }
 
 #[test]

@@ -9,6 +9,8 @@
 mod calls;
 mod privileges;
 mod reach;
+#[cfg(test)]
+mod tests;
 
 pub use calls::Calls;
 pub use privileges::{Kept, Privileges};

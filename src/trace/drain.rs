@@ -73,9 +73,15 @@ impl Drain {
         self.counters.counters(self.slot)
     }
 
-    /// Whether both programs are still attached.
+    /// Whether all programs are still attached.
     pub fn programs_attached(&self) -> bool {
-        !self.links.is_empty() && self.links.iter().all(|link| link.info().is_ok())
+        // Before Linux 5.19 only who is privileged is told; but a link of this kind is attached
+        // as long as somebody holds it, and nothing detaches it.
+        let attached = |link: &Link| match link.info() {
+            Ok(_) => true,
+            Err(error) => error.kind() == libbpf_rs::ErrorKind::PermissionDenied,
+        };
+        !self.links.is_empty() && self.links.iter().all(attached)
     }
 
     /// Visits up to about `limit` bytes of records that were not committed yet, in
