@@ -105,5 +105,7 @@ fn is_own(dir: &Dir, descriptor: &Path) -> bool {
     }
     [dir.run(), dir.state()].iter().any(|ours| target.starts_with(ours))
         || name.starts_with("anon_inode:")
+        // The container's.
+        || name.starts_with("pid:[")
         || name.ends_with("/cgroup.events")
 }

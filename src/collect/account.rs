@@ -94,7 +94,13 @@ pub(super) fn account(
         reasons.push(format!("{} lines of the event file could not be read", events.malformed));
     }
     reasons.extend(events.failure.clone());
+    let listed = findings.len() as u64;
+    let told = !lost_matches.is_empty();
     reasons.extend(lost_matches);
+    if !told && listed < session::FINDINGS_MAX && events.flagged > listed {
+        let missing = events.flagged - listed;
+        reasons.push(format!("{missing} findings are missing in the annotation log"));
+    }
     let completeness = Completeness {
         // The cgroup held nothing but the first process when recording began, so the
         // entrypoint is what that process executed first.
@@ -110,7 +116,6 @@ pub(super) fn account(
         programs_attached: ending.programs_attached,
         reasons,
     };
-    let listed = findings.len() as u64;
     let counts = events.counts;
     let executables_omitted = events.executables.len().saturating_sub(EXECUTABLES_MAX) as u64;
     let mut report = Report {

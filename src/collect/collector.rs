@@ -24,8 +24,12 @@ use nix::sys::{
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
+    fs::File,
     io,
-    os::fd::{AsFd, OwnedFd, RawFd},
+    os::{
+        fd::{AsFd, OwnedFd, RawFd},
+        unix::fs::MetadataExt as _,
+    },
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -153,7 +157,11 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
             })?;
         }
         let recording = slot.map(|slot| (&probes, slot));
-        let ending = Ending { ended: end.has_come(), confined: confined.names() };
+        let ending = Ending {
+            ended: end.has_come(),
+            holds_namespace: end.holds_namespace(),
+            confined: confined.names(),
+        };
         finish(settings, held, session, drain.as_ref(), recording, ending).map(drop)
     })
 }
@@ -172,6 +180,8 @@ fn open_probes(settings: &Settings) -> Result<ProbeSet, CollectError> {
 pub(super) struct End {
     populated: Option<Populated>,
     first: Option<OwnedFd>,
+    /// The container's pid namespace: nobody else's has its number while this is open.
+    namespace: Option<File>,
 }
 
 impl End {
@@ -184,7 +194,18 @@ impl End {
             .ok()
             .and_then(Pid::from_raw)
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Ok(End { populated: scope.and_then(|scope| Populated::watch(&scope).ok()), first })
+        let populated = scope.and_then(|scope| Populated::watch(&scope).ok());
+        let namespace = File::open(format!("/proc/{}/ns/pid", attachment.attached.pid)).ok();
+        let namespace = namespace.filter(|open| {
+            let inode = open.metadata().map(|metadata| metadata.ino());
+            attachment.pid_namespace.is_some_and(|own| inode.is_ok_and(|it| it == u64::from(own)))
+        });
+        Ok(End { populated, first, namespace })
+    }
+
+    /// Whether the container's pid namespace is held, which it has to be from before its end.
+    pub(super) fn holds_namespace(&self) -> bool {
+        self.namespace.is_some()
     }
 
     /// Whether it has ended.

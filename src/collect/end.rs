@@ -38,6 +38,8 @@ const RETRY_MS: u16 = 5;
 pub(super) struct Ending {
     /// Whether the container has ended: what outlives it may not be reached any more.
     pub(super) ended: bool,
+    /// Whether the container's pid namespace was held since before its end.
+    pub(super) holds_namespace: bool,
     /// What confines the writer.
     pub(super) confined: Vec<String>,
 }
@@ -113,10 +115,17 @@ fn end_collector(pid: Pid, id: &ContainerId) -> Result<(), CollectError> {
 
 /// Does what the collector has not done.
 pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, CollectError> {
-    let Some(attachment) = Attachment::read(&held.run)? else {
+    let attachment = match Attachment::read(&held.run) {
+        Ok(Some(attachment)) => attachment,
         // The hook was killed before it registered anything.
-        remove_run(&held.run)?;
-        return Ok(Ended::Nothing);
+        Ok(None) => return remove_run(&held.run).map(|()| Ended::Nothing),
+        // Nothing in it can be believed. `gc` makes it again from the log.
+        Err(error) => {
+            if let CollectError::Malformed { .. } = error {
+                remove_run(&held.run)?;
+            }
+            return Err(error);
+        }
     };
     let probes = ProbeSet::open(&settings.bpffs)?;
     let cgroup = attachment.attached.container.cgroup_id;
@@ -199,7 +208,8 @@ pub(super) fn write_up(
     let write = move || {
         let own = vec![session.directory.as_fd()];
         let confined = confine(Reach { own, ..Reach::default() }, Calls::COLLECTOR);
-        let ending = Ending { ended, confined: confined.names() };
+        let confined = confined.names();
+        let ending = Ending { ended, holds_namespace: false, confined };
         report(settings, session, drain.as_ref(), ending)
     };
     let written = std::thread::scope(|scope| scope.spawn(write).join());
@@ -231,6 +241,9 @@ fn report(
     }
     if let Some(drain) = drain {
         session.drain(drain);
+        for what in drain.unregistered(ending.holds_namespace) {
+            session.fail(format!("the recording was tampered with: its {what} was taken away"));
+        }
         session.note_loss(&drain.counters(), true);
         // A ring of the pool has the size that was configured when it was made.
         session.attachment.attached.ring_bytes = drain.ring_bytes();

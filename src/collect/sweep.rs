@@ -88,7 +88,12 @@ fn sweep_container(
 ) -> Result<(), CollectError> {
     // A collector is at work where the lock is held.
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
-    let runs = match Attachment::read(&held.run)? {
+    let attachment = match Attachment::read(&held.run) {
+        // Whose it was is told by the log, to who looks for runs without an end.
+        Err(CollectError::Malformed { .. }) => return take_over(settings, held).map(drop),
+        attachment => attachment?,
+    };
+    let runs = match attachment {
         // `run` is about to start its command.
         Some(attachment) if attachment.attached.pid == 0 && attachment.failure.is_none() => {
             return Ok(());
