@@ -108,4 +108,6 @@ fn is_own(dir: &Dir, descriptor: &Path) -> bool {
         // The container's.
         || name.starts_with("pid:[")
         || name.ends_with("/cgroup.events")
+        // What /proc shows of the links that it holds.
+        || target.parent().is_some_and(|directory| directory.ends_with("fdinfo"))
 }

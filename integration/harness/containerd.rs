@@ -89,6 +89,8 @@ impl<'a> Containerd<'a> {
         let uri = format!("binary:///bin/sh?-c={escaped}");
         let mut command = self.command();
         command.args(["run", "--cgroup"]).arg(format!("/{}.{id}", self.dir.name()));
+        // All daemons of a host share the runtime's default directory.
+        command.arg("--runc-root").arg(self.dir.path("containerd/runc"));
         command.args(["--log-uri", &uri]).args(options).args(["--env", "PATH=/bin"]);
         command.arg("--rootfs").arg(rootfs).arg(id).arg("/bin/sh").args(args);
         let mut done = run(&mut command);

@@ -161,6 +161,9 @@ fn text(found: &Verification) -> String {
     for note in &found.notes {
         let _ = writeln!(out, "  note: {}", escape::prose(note));
     }
+    if found.notes_omitted > 0 {
+        let _ = writeln!(out, "  note: and {} more", found.notes_omitted);
+    }
     out
 }
 

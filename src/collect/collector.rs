@@ -146,7 +146,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         let reach = Reach {
             own: vec![session.directory.as_fd(), held.run.as_fd()],
             prune: vec![&settings.run_dir],
-            read: vec![processors],
+            // And it is locked for that.
+            read: vec![processors, &settings.bpffs],
             ..Reach::default()
         };
         let confined = confine(reach, Calls::COLLECTOR);
@@ -159,7 +160,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         let recording = slot.map(|slot| (&probes, slot));
         let ending = Ending {
             ended: end.has_come(),
-            holds_namespace: end.holds_namespace(),
+            namespace: end.namespace(),
             confined: confined.names(),
         };
         finish(settings, held, session, drain.as_ref(), recording, ending).map(drop)
@@ -180,8 +181,8 @@ fn open_probes(settings: &Settings) -> Result<ProbeSet, CollectError> {
 pub(super) struct End {
     populated: Option<Populated>,
     first: Option<OwnedFd>,
-    /// The container's pid namespace: nobody else's has its number while this is open.
-    namespace: Option<File>,
+    /// The first process's pid namespace, with its number, which no other has while this is open.
+    namespace: Option<(u64, File)>,
 }
 
 impl End {
@@ -196,16 +197,14 @@ impl End {
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let populated = scope.and_then(|scope| Populated::watch(&scope).ok());
         let namespace = File::open(format!("/proc/{}/ns/pid", attachment.attached.pid)).ok();
-        let namespace = namespace.filter(|open| {
-            let inode = open.metadata().map(|metadata| metadata.ino());
-            attachment.pid_namespace.is_some_and(|own| inode.is_ok_and(|it| it == u64::from(own)))
-        });
+        let number = |open: File| open.metadata().ok().map(|metadata| (metadata.ino(), open));
+        let namespace = namespace.and_then(number);
         Ok(End { populated, first, namespace })
     }
 
-    /// Whether the container's pid namespace is held, which it has to be from before its end.
-    pub(super) fn holds_namespace(&self) -> bool {
-        self.namespace.is_some()
+    /// The number of the pid namespace that is held.
+    pub(super) fn namespace(&self) -> Option<u64> {
+        self.namespace.as_ref().map(|(number, _)| *number)
     }
 
     /// Whether it has ended.

@@ -8,7 +8,12 @@ use super::{
 };
 use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
 use std::{
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     sync::atomic::Ordering,
 };
 
@@ -20,8 +25,7 @@ pub struct Drain {
     counters: SlotTable,
     host: HostFacts,
     spill_map: OwnedFd,
-    /// Held so that the programs stay attached whatever becomes of the pins.
-    links: Vec<Link>,
+    links: Vec<HeldLink>,
     registered: Registered,
 }
 
@@ -64,6 +68,7 @@ impl Drain {
             rings: probes.map("rings")?,
             ring: id,
         };
+        let links = probes.links()?.into_iter().map(HeldLink::new).collect::<io::Result<_>>();
         Ok(Drain {
             slot,
             registered,
@@ -71,7 +76,7 @@ impl Drain {
             counters: SlotTable::page_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
             host: HostFacts::new(probes.map("host")?.as_fd()).map_err(mapped)?,
             spill_map: owned(&probes.map("spills")?)?,
-            links: probes.links()?,
+            links: links.map_err(|e| TraceError::bpf("look at a link", e))?,
         })
     }
 
@@ -97,20 +102,14 @@ impl Drain {
 
     /// Whether all programs are still attached.
     pub fn programs_attached(&self) -> bool {
-        // Before Linux 5.19 only who is privileged is told; but a link of this kind is attached
-        // as long as somebody holds it, and nothing detaches it.
-        let attached = |link: &Link| match link.info() {
-            Ok(_) => true,
-            Err(error) => error.kind() == libbpf_rs::ErrorKind::PermissionDenied,
-        };
-        !self.links.is_empty() && self.links.iter().all(attached)
+        !self.links.is_empty() && self.links.iter().all(HeldLink::is_attached)
     }
 
     /// What somebody has taken away that leads from the container's processes to its ring:
     /// from then on execs were neither recorded nor counted. The pid namespace's part of it
-    /// means something only to who `holds_namespace`: its number is given again once it is
-    /// gone. Before Linux 5.19 only who is privileged is told anything.
-    pub fn unregistered(&self, holds_namespace: bool) -> Vec<&'static str> {
+    /// means something only to who holds the one of that number: it is given again once that
+    /// is gone. Before Linux 5.19 only who is privileged is told anything.
+    pub fn unregistered(&self, held_namespace: Option<u64>) -> Vec<&'static str> {
         let Registered { scopes, cgroup, pid_namespaces, pid_namespace, rings, ring } =
             &self.registered;
         let slot = self.slot.0;
@@ -122,7 +121,7 @@ impl Drain {
         if !keeps(scopes, &cgroup.to_ne_bytes(), slot) {
             gone.push("cgroup");
         }
-        let of_namespace = holds_namespace && *pid_namespace != 0;
+        let of_namespace = held_namespace == Some((*pid_namespace).into());
         if of_namespace && !keeps(pid_namespaces, &pid_namespace.to_ne_bytes(), slot) {
             gone.push("pid namespace");
         }
@@ -181,6 +180,31 @@ impl Drain {
 
     fn owns(&self, index: usize) -> bool {
         self.host.get().spills.get(index).is_some_and(|spill| spill.belongs_to(self.slot))
+    }
+}
+
+/// A program's link: held so that the program stays attached whatever becomes of the pins.
+#[derive(Debug)]
+struct HeldLink {
+    _link: Link,
+    /// What /proc shows of it. To ask by bpf(2) takes privileges before Linux 5.19, and a
+    /// collector has none by then.
+    shown: File,
+}
+
+impl HeldLink {
+    fn new(link: Link) -> io::Result<HeldLink> {
+        let shown = File::open(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))?;
+        Ok(HeldLink { _link: link, shown })
+    }
+
+    /// Whether it still has a program.
+    fn is_attached(&self) -> bool {
+        let mut text = [0; 1024];
+        let Ok(length) = self.shown.read_at(&mut text, 0) else { return false };
+        let mut lines = text[..length].split(|byte| *byte == b'\n');
+        let program = lines.find_map(|line| line.strip_prefix(b"prog_id:\t"));
+        program.is_some_and(|id| id != b"0" && !id.is_empty())
     }
 }
 
