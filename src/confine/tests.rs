@@ -8,7 +8,10 @@ use nix::{
     },
     unistd::{Pid, Uid, chown, linkat, symlinkat},
 };
-use rustix::net::{AddressFamily, SocketType};
+use rustix::{
+    net::{AddressFamily, SocketType},
+    thread::CapabilitySets,
+};
 use std::{
     fs::{self, File},
     io::{self, Write as _},
@@ -220,4 +223,33 @@ fn confinement_is_for_the_thread_and_its_own() {
         assert_eq!(child.join().unwrap().is_err(), before.layers.contains(&Layer::Landlock));
     });
     assert!(fs::read("/etc/passwd").is_ok());
+}
+
+#[test]
+fn a_step_has_its_capabilities_and_no_others() {
+    use rustix::thread::{CapabilitySet as Set, capabilities};
+    let before = capabilities(None).unwrap();
+    // What each has, as far as this process may, and what it has not.
+    let steps = [
+        (Privileges::Read, Set::DAC_READ_SEARCH, Set::DAC_OVERRIDE | Set::BPF | Set::SYS_ADMIN),
+        (Privileges::Record, Set::CHOWN | Set::BPF, Set::PERFMON | Set::SYS_ADMIN),
+        (Privileges::Load, Set::BPF | Set::PERFMON | Set::SYS_ADMIN, Set::SYS_NICE),
+        (Privileges::Read, Set::SYS_PTRACE, Set::CHOWN | Set::BPF | Set::SYS_ADMIN),
+    ];
+    let nobodys = Set::SYS_MODULE | Set::NET_ADMIN | Set::SETUID | Set::SYS_NICE;
+    apart(|| {
+        let kept = Kept::of(Privileges::Load, Privileges::Read);
+        for (step, has, has_not) in steps {
+            kept.step(step);
+            let CapabilitySets { effective, permitted, inheritable } = capabilities(None).unwrap();
+            assert!(effective.contains(has & before.permitted), "{step:?}: {effective:?}");
+            assert!(permitted.contains(effective) && before.permitted.contains(permitted));
+            if !before.permitted.is_empty() {
+                assert!(!effective.intersects(has_not), "{step:?}: {effective:?}");
+                assert!(!permitted.intersects(nobodys), "{step:?}: {permitted:?}");
+                assert_eq!(inheritable, Set::empty());
+            }
+        }
+    });
+    assert_eq!(capabilities(None).unwrap(), before);
 }
