@@ -201,27 +201,31 @@ __noinline int find_entered(__u64 leader_address)
 	return scratch->entered;
 }
 
-/* Notes the scopes in which a process gives a child a parent outside; see find_entered. */
+/*
+ * Notes the containers in which a process gives a child a parent outside; see
+ * find_entered. They are those whose pid namespace lies below the parent's.
+ */
 __noinline int note_disowned(__u64 forker_address, __u64 parent_address)
 {
 	struct task_struct *forker = (void *)forker_address;
 	struct task_struct *parent = (void *)parent_address;
 	struct pid *inside = BPF_CORE_READ(forker, group_leader, thread_pid);
 	struct pid *outside = BPF_CORE_READ(parent, group_leader, thread_pid);
-	struct scratch *scratch;
+	__u32 top = BPF_CORE_READ(inside, level);
+	__u32 outer = outside ? BPF_CORE_READ(outside, level) : top;
 
-	if (!outside || BPF_CORE_READ(outside, level) >= BPF_CORE_READ(inside, level))
-		return 0;
-	find_scopes(forker_address);
-	scratch = get_scratch();
-	if (!scratch)
-		return 0;
-	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
-		__u32 slot = scratch->slot[i];
-		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
-		__u32 inum = counters ? counters->pid_namespace : 0;
+	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
+		struct bw_slot *counters;
+		struct upid number;
+		__u32 *slot, inum;
 
-		if (inum && is_in_namespace(inside, inum) && !is_in_namespace(outside, inum))
+		if (i > top || top - i <= outer)
+			break;
+		number = pid_at(inside, top - i);
+		inum = BPF_CORE_READ(number.ns, ns.inum);
+		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
+		counters = slot ? bpf_map_lookup_elem(&slots, slot) : NULL;
+		if (counters)
 			counters->disowned = 1;
 	}
 	return 0;
