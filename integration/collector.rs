@@ -101,12 +101,11 @@ fn is_own(dir: &Dir, descriptor: &Path) -> bool {
     let target = fs::read_link(descriptor).unwrap_or_default();
     let name = target.to_string_lossy();
     if ["0", "1", "2"].iter().any(|standard| descriptor.ends_with(standard)) {
-        return name == "/dev/null";
+        // The container's pid namespace, which it holds.
+        return name == "/dev/null" || (descriptor.ends_with("0") && name.starts_with("pid:["));
     }
     [dir.run(), dir.state()].iter().any(|ours| target.starts_with(ours))
         || name.starts_with("anon_inode:")
-        // The container's.
-        || name.starts_with("pid:[")
         || name.ends_with("/cgroup.events")
         // What /proc shows of the links that it holds.
         || target.parent().is_some_and(|directory| directory.ends_with("fdinfo"))

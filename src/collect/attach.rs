@@ -129,7 +129,7 @@ pub fn attach(
         Ok(Some(recording)) => recording.announce(),
         Err(reason) => return Attached::Failed { reason, on_error },
     }
-    match spawn_collector(config, &target.id) {
+    match spawn_collector(config, &target.id, target.pid) {
         Ok(collector) => Attached::Recording { collector },
         // The kernel records all the same: poststop will drain the ring.
         Err(reason) => Attached::Failed { reason, on_error: OnError::Allow },

@@ -26,10 +26,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
     fs::File,
     io,
-    os::{
-        fd::{AsFd, OwnedFd, RawFd},
-        unix::fs::MetadataExt as _,
-    },
+    os::fd::{AsFd, OwnedFd, RawFd},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -41,20 +38,29 @@ pub(super) const PID: &str = "collector.pid";
 /// instead of one an exec. A listed tool's exec ends the pause at once.
 const PAUSE_MS: u16 = 10;
 
-/// Starts the collector of a container, detached.
+/// Starts the collector of a container, detached. On its standard input it holds the pid
+/// namespace whose first process has that pid: from before the container's end, or another
+/// container could be given the number of the namespace while that still leads to our slot.
 ///
 /// # Errors
 /// When this program cannot be executed again.
-pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child, CollectError> {
+pub fn spawn_collector(
+    config: Option<&Path>,
+    id: &ContainerId,
+    first: u32,
+) -> Result<Child, CollectError> {
     let config = config
         .map(|config| {
             std::path::absolute(config)
                 .map_err(|error| CollectError::io(config, "find the directory of", error))
         })
         .transpose()?;
-    spawn(config.as_deref(), ["collect", id.as_str()]).map_err(|error| CollectError::Collector {
-        id: id.to_string(),
-        reason: format!("cannot be started: {error}; poststop will do its work"),
+    let namespace = File::open(format!("/proc/{first}/ns/pid")).ok();
+    spawn(config.as_deref(), ["collect", id.as_str()], namespace).map_err(|error| {
+        CollectError::Collector {
+            id: id.to_string(),
+            reason: format!("cannot be started: {error}; poststop will do its work"),
+        }
     })
 }
 
@@ -66,7 +72,7 @@ pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child,
 pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::Result<()> {
     if !settings.outputs.is_empty() {
         let run = format!("{}.{}", container.id, container.run);
-        spawn(settings.source.as_deref(), ["export", &run])?;
+        spawn(settings.source.as_deref(), ["export", &run], None)?;
     }
     Ok(())
 }
@@ -74,7 +80,7 @@ pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::
 /// Starts this program, which detaches itself. Whatever is to be different in it beside its
 /// descriptors and environment it does by itself: a static program can be given a directory
 /// only by a fork, which copies the page tables of the hook that an engine waits for.
-fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
+fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     if let Some(config) = config {
         command.arg("--config").arg(config);
@@ -83,7 +89,7 @@ fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
         .args(args)
         .env_clear()
         // A runtime waits until nobody holds its pipes any more.
-        .stdin(Stdio::null())
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -160,7 +166,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         let recording = slot.map(|slot| (&probes, slot));
         let ending = Ending {
             ended: end.has_come(),
-            namespace: end.namespace(),
+            namespace: held_namespace(),
             confined: confined.names(),
         };
         finish(settings, held, session, drain.as_ref(), recording, ending).map(drop)
@@ -181,8 +187,6 @@ fn open_probes(settings: &Settings) -> Result<ProbeSet, CollectError> {
 pub(super) struct End {
     populated: Option<Populated>,
     first: Option<OwnedFd>,
-    /// The first process's pid namespace, with its number, which no other has while this is open.
-    namespace: Option<(u64, File)>,
 }
 
 impl End {
@@ -196,15 +200,7 @@ impl End {
             .and_then(Pid::from_raw)
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let populated = scope.and_then(|scope| Populated::watch(&scope).ok());
-        let namespace = File::open(format!("/proc/{}/ns/pid", attachment.attached.pid)).ok();
-        let number = |open: File| open.metadata().ok().map(|metadata| (metadata.ino(), open));
-        let namespace = namespace.and_then(number);
-        Ok(End { populated, first, namespace })
-    }
-
-    /// The number of the pid namespace that is held.
-    pub(super) fn namespace(&self) -> Option<u64> {
-        self.namespace.as_ref().map(|(number, _)| *number)
+        Ok(End { populated, first })
     }
 
     /// Whether it has ended.
@@ -212,6 +208,11 @@ impl End {
         let populated = self.populated.as_ref().is_some_and(Populated::is_populated);
         !populated && self.first.as_ref().is_none_or(has_exited)
     }
+}
+
+/// The number of the pid namespace that this collector holds: see [`spawn_collector`].
+fn held_namespace() -> Option<u64> {
+    rustix::fs::fstat(io::stdin()).ok().map(|stat| stat.st_ino)
 }
 
 fn has_exited(pidfd: &OwnedFd) -> bool {

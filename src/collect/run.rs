@@ -104,7 +104,7 @@ pub fn run(
         recording.set_first_process(child.id())?;
         recording.announce();
     }
-    let collector = spawn_collector(config, &id).inspect_err(|error| warn(error));
+    let collector = spawn_collector(config, &id, child.id()).inspect_err(|error| warn(error));
     let status = wait(&mut child);
     if let Err(error) = end(settings, &id) {
         warn(&error);
