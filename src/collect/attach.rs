@@ -205,6 +205,7 @@ fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
         cgroup: scope.id,
         depth: scope.depth,
         pid_namespace: scope.pid_namespace,
+        first_began: scope.first_began,
         owner: super::owner(settings),
     };
     let register = || ProbeSet::open_or_load(&setup)?.register(&key, settings.ring_bytes);
