@@ -79,8 +79,11 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct task_struct;
+
 struct pid_namespace {
 	struct ns_common ns;
+	struct task_struct *child_reaper;
 };
 
 struct upid {

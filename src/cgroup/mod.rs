@@ -35,6 +35,9 @@ pub struct Scope {
     /// The inode number of the container's pid namespace, where it has one that is
     /// its own: `pid` is process 1 in it, and we are not in it.
     pub pid_namespace: Option<u32>,
+    /// When the first process of that namespace began, in clock ticks since boot; 0 when
+    /// that is not known.
+    pub first_began: u64,
 }
 
 impl Scope {
@@ -51,7 +54,11 @@ impl Scope {
         }
         let others = processes(&scope.directory)?.into_iter().filter(|other| *other != pid);
         match others.count() {
-            0 => Ok(Scope { pid_namespace: own_pid_namespace(pid)?, ..scope }),
+            0 => {
+                let pid_namespace = own_pid_namespace(pid)?;
+                let first_began = pid_namespace.and_then(|_| host::began(pid)).unwrap_or(0);
+                Ok(Scope { pid_namespace, first_began, ..scope })
+            }
             others => Err(CgroupError::Shared { pid, cgroup: scope.path, others }),
         }
     }
@@ -71,7 +78,7 @@ impl Scope {
         }
         let directory = host::cgroup2_mount()?.join(path.strip_prefix("/").unwrap_or(&path));
         let id = fs::metadata(&directory).map_err(CgroupError::io(&directory))?.ino();
-        Ok(Scope { directory, path, id, depth, pid_namespace: None })
+        Ok(Scope { directory, path, id, depth, pid_namespace: None, first_began: 0 })
     }
 
     /// How many processes are in the cgroup itself; 0 when it is gone.

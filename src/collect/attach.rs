@@ -216,6 +216,7 @@ fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(
         cgroup: scope.id,
         depth: scope.depth,
         pid_namespace: scope.pid_namespace,
+        first_began: scope.first_began,
         owner: super::owner(settings),
     };
     let open = || match ProbeSet::open(&settings.bpffs)? {

@@ -73,7 +73,7 @@ impl Drain {
             slot,
             registered,
             ring: Ring::new(ring, size).map_err(mapped)?,
-            counters: SlotTable::page_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
+            counters: SlotTable::pages_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
             host: HostFacts::new(probes.map("host")?.as_fd()).map_err(mapped)?,
             spill_map: owned(&probes.map("spills")?)?,
             links: links.map_err(|e| TraceError::bpf("look at a link", e))?,

@@ -3,6 +3,7 @@
 
 use super::mapping::{Mapping, page_size};
 use std::{
+    ops::Range,
     os::fd::AsFd,
     ptr::NonNull,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -47,6 +48,7 @@ pub(super) struct Slot {
     pub(super) owner: AtomicU32,
     disowned: AtomicU32,
     pad: u32,
+    pub(super) first: AtomicU64,
 }
 
 impl Slot {
@@ -58,9 +60,9 @@ impl Slot {
     /// Forgets the scope it belonged to.
     pub(super) fn clear(&self) {
         self.pid_namespace.store(0, Ordering::Relaxed);
-        for counter in [&self.cgroup, &self.execs, &self.lost_execs, &self.exits, &self.lost_exits]
-        {
-            counter.store(0, Ordering::Relaxed);
+        let words = [&self.cgroup, &self.first, &self.execs, &self.lost_execs];
+        for word in words.into_iter().chain([&self.exits, &self.lost_exits]) {
+            word.store(0, Ordering::Relaxed);
         }
         let counters = [&self.truncated, &self.lost_environments, &self.urgent];
         for counter in counters.into_iter().chain([&self.owner, &self.disowned]) {
@@ -88,33 +90,40 @@ pub struct Counters {
     pub urgent: u32,
 }
 
-/// All slots, or the page that holds one.
+/// All slots, or the pages that hold one.
 #[derive(Debug)]
 pub(super) struct SlotTable {
     mapping: Mapping,
-    first: u32,
+    /// Where in the map the mapping begins.
+    begin: usize,
 }
 
 impl SlotTable {
     /// Maps all slots.
     pub(super) fn all(map: impl AsFd) -> nix::Result<SlotTable> {
         let mapping = Mapping::new(map, SLOTS as usize * size_of::<Slot>(), 0, true)?;
-        Ok(SlotTable { mapping, first: 0 })
+        Ok(SlotTable { mapping, begin: 0 })
     }
 
-    /// Maps only the page that `id` lies in, not to be written.
-    pub(super) fn page_of(map: impl AsFd, id: SlotId) -> nix::Result<SlotTable> {
-        let a_page = page_size() / size_of::<Slot>();
-        let page = id.0 as usize / a_page;
-        let mapping = Mapping::new(map, page_size(), page * page_size(), false)?;
-        Ok(SlotTable { mapping, first: (page * a_page) as u32 })
+    /// Maps only the pages that `id` lies in, not to be written.
+    pub(super) fn pages_of(map: impl AsFd, id: SlotId) -> nix::Result<SlotTable> {
+        let slot = SlotTable::bytes(id);
+        let begin = slot.start - slot.start % page_size();
+        let mapping = Mapping::new(map, slot.end - begin, begin, false)?;
+        Ok(SlotTable { mapping, begin })
+    }
+
+    /// Where in the map `id` lies. It may begin in one page and end in the next.
+    fn bytes(id: SlotId) -> Range<usize> {
+        let start = id.0 as usize * size_of::<Slot>();
+        start..start + size_of::<Slot>()
     }
 
     /// The slot `id`.
     pub(super) fn get(&self, id: SlotId) -> &Slot {
-        let offset = (id.0 - self.first) as usize * size_of::<Slot>();
+        let offset = SlotTable::bytes(id).start - self.begin;
         let slot: NonNull<Slot> = self.mapping.at(offset, size_of::<Slot>()).cast();
-        // SAFETY: inside the mapping and aligned (64 bytes from a page's start);
+        // SAFETY: inside the mapping and aligned (a multiple of eight from a page's start);
         // all fields are atomics, for which any bytes are a value.
         unsafe { slot.as_ref() }
     }
@@ -197,7 +206,7 @@ mod tests {
 
     fn table() -> SlotTable {
         let memory = Memory::new(SLOTS as usize * size_of::<Slot>());
-        SlotTable { mapping: memory.mapping(), first: 0 }
+        SlotTable { mapping: memory.mapping(), begin: 0 }
     }
 
     #[test]
@@ -211,6 +220,21 @@ mod tests {
             table.get(id).clear();
         }
         assert!(SlotTable::ids().all(|id| table.counters(id) == Counters::default()));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps a file")]
+    fn a_slot_is_the_same_in_its_pages_alone() {
+        let map = tempfile::tempfile().unwrap();
+        map.set_len((SLOTS as usize * size_of::<Slot>()) as u64).unwrap();
+        let all = SlotTable::all(&map).unwrap();
+        for id in SlotTable::ids() {
+            all.get(id).execs.store(u64::from(id.0) + 1, Ordering::Relaxed);
+        }
+        for id in SlotTable::ids() {
+            let alone = SlotTable::pages_of(&map, id).unwrap();
+            assert_eq!(alone.counters(id).execs, u64::from(id.0) + 1);
+        }
     }
 
     #[test]
@@ -261,6 +285,7 @@ mod tests {
                 ("owner", offset_of!(Slot, owner)),
                 ("disowned", offset_of!(Slot, disowned)),
                 ("pad", offset_of!(Slot, pad)),
+                ("first", offset_of!(Slot, first)),
             ],
         );
         check(
