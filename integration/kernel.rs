@@ -1,6 +1,6 @@
 //! The kernels of Debian's releases, in an emulator.
 
-use crate::harness::{Dir, run_within};
+use crate::harness::{Dir, Done, run_within};
 use buildwarden::report::model::Report;
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -14,17 +14,22 @@ echo == report
 cat /tmp/report.json
 ";
 
+/// Runs a script on the kernel of a release.
 #[track_caller]
-fn check(release: &str) {
+pub(crate) fn boot(release: &str, text: &str) -> Done {
     let dir = Dir::new();
     let script = dir.path("script");
-    fs::write(&script, SCRIPT).unwrap();
+    fs::write(&script, text).unwrap();
     let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/kernel/boot");
     let mut command = Command::new(boot);
     command.arg(release).arg(env!("CARGO_BIN_EXE_buildwarden")).arg(script);
     // The first time the kernel is downloaded.
-    let done = run_within(Duration::from_secs(300), &mut command).expect_code(0);
+    run_within(Duration::from_secs(300), &mut command)
+}
 
+#[track_caller]
+fn check(release: &str) {
+    let done = boot(release, SCRIPT).expect_code(0);
     let output = done.stdout();
     let (_, json) = output.split_once("== report\n").unwrap_or_else(|| panic!("{done}"));
     let report: Report =

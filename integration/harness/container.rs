@@ -63,6 +63,34 @@ impl<'a> Container<'a> {
         self
     }
 
+    /// Runs the hook of this stage through a program, which gets it as its last arguments.
+    pub(crate) fn through(mut self, stage: &str, program: &[&str]) -> Self {
+        let hook = &mut self.spec["hooks"][stage][0];
+        let args = hook["args"].as_array().unwrap();
+        let words = program.iter().map(|word| json!(word));
+        let words: Vec<Value> =
+            words.chain([hook["path"].clone()]).chain(args[1..].iter().cloned()).collect();
+        (hook["path"], hook["args"]) = (words[0].clone(), words.into());
+        self
+    }
+
+    /// Keeps what the hook of this stage says: runc tells nobody.
+    pub(crate) fn overheard(self, stage: &str) -> Self {
+        let file = self.said().display().to_string();
+        self.through(stage, &["/bin/sh", "-c", &format!("\"$@\" 2>>{file}"), "sh"])
+    }
+
+    /// Where that is kept.
+    pub(crate) fn said(&self) -> PathBuf {
+        self.bundle().join("said")
+    }
+
+    /// Takes another binary of ours for the hook of this stage.
+    pub(crate) fn binary(mut self, stage: &str, binary: &Path) -> Self {
+        self.spec["hooks"][stage][0]["path"] = json!(binary);
+        self
+    }
+
     /// Registers a program that is not Buildwarden as the hook of these stages, and no others.
     pub(crate) fn other_hooks(mut self, program: &Path, stages: &[&str]) -> Self {
         self.spec["hooks"] = json!({});

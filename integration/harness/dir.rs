@@ -72,6 +72,12 @@ impl Dir {
         self.path("state")
     }
 
+    /// The BPF file system: its own, or the one that all tests share.
+    pub(crate) fn bpffs(&self) -> PathBuf {
+        let own = self.path("bpf");
+        if own.exists() { own } else { "/sys/fs/bpf".into() }
+    }
+
     /// `buildwarden ARG…` with this directory's configuration.
     pub(crate) fn buildwarden<S: AsRef<OsStr>>(
         &self,
@@ -191,13 +197,18 @@ impl Dir {
 
     /// The processes that send findings of this directory's containers to outputs.
     pub(crate) fn exporters(&self) -> Vec<Pid> {
+        self.processes("export")
+    }
+
+    /// The processes of this directory's containers that were started with this verb.
+    pub(crate) fn processes(&self, verb: &str) -> Vec<Pid> {
         let config = self.config();
         let ours = |entry: fs::DirEntry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let command = fs::read(entry.path().join("cmdline")).ok()?;
             let mut words = command.split(|byte| *byte == 0);
             let named = words.any(|word| word == config.as_os_str().as_encoded_bytes());
-            (named && words.next() == Some(b"export")).then(|| Pid::from_raw(pid))
+            (named && words.next() == Some(verb.as_bytes())).then(|| Pid::from_raw(pid))
         };
         fs::read_dir("/proc").unwrap().flatten().filter_map(ours).collect()
     }

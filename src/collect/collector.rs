@@ -2,7 +2,12 @@
 //! container has ended.
 
 use super::{
-    CollectError, attachment::Attachment, end::finish, evidence, lock::Lock, session::Session,
+    CollectError,
+    attachment::Attachment,
+    end::{finish, release},
+    evidence,
+    lock::Lock,
+    session::Session,
 };
 use crate::{
     cgroup::{self, CgroupError, Populated, Scope},
@@ -137,8 +142,10 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
                 reason: error.to_string(),
             })?;
         }
-        let recording = slot.map(|slot| (&probes, slot));
-        finish(settings, held, session, drain.as_ref(), recording).map(drop)
+        // A report that cannot be written leaves everything to poststop or `gc`, which have
+        // other means, and somebody to tell.
+        finish(settings, session, drain.as_ref())?;
+        release(held, slot.map(|slot| (&probes, slot)))
     })
 }
 

@@ -132,8 +132,11 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
             .inspect_err(|error| session.fail(format!("the ring could not be drained: {error}")))
             .ok()
     });
-    let verdict = finish(settings, held, session, drain.as_ref(), recording)?;
-    Ok(Ended::TakenOver { verdict, report })
+    let reported = finish(settings, session, drain.as_ref());
+    // Whatever became of it: nobody comes after us, and the next start of this id may.
+    let released = release(held, recording);
+    let verdict = reported?;
+    released.map(|()| Ended::TakenOver { verdict, report })
 }
 
 /// Does what follows a report that is there, unless it is done.
@@ -151,14 +154,11 @@ fn conclude(
     Written::found(&report, written).conclude(settings, directory, log, now)
 }
 
-/// Drains what is left, writes the report and releases everything. Goes on after an
-/// error and gives the first.
+/// Drains what is left and writes the report.
 pub(super) fn finish(
     settings: &Settings,
-    held: Held,
     mut session: Session,
     drain: Option<&Drain>,
-    recording: Option<(&ProbeSet, SlotId)>,
 ) -> Result<Verdict, CollectError> {
     let at = clock::boot_ns();
     let ended = End::watch(&session.attachment).is_ok_and(|end| end.has_come());
@@ -168,16 +168,16 @@ pub(super) fn finish(
     if let Some(drain) = drain {
         session.drain(drain);
     }
-    let reported = report(settings, session, drain, at);
-    let released = release(held, recording);
-    let verdict = reported?;
-    released.map(|()| verdict)
+    report(settings, session, drain, at)
 }
 
 /// Stops recording and removes the run directory; in this order, so that whoever finds
 /// the directory finishes the job. (Before Linux 5.19 a collector without privileges
 /// cannot; poststop and `gc` can.)
-fn release(held: Held, recording: Option<(&ProbeSet, SlotId)>) -> Result<(), CollectError> {
+pub(super) fn release(
+    held: Held,
+    recording: Option<(&ProbeSet, SlotId)>,
+) -> Result<(), CollectError> {
     if let Some((probes, slot)) = recording {
         probes.release(slot)?;
     }
@@ -229,8 +229,9 @@ pub(super) fn report(
 /// Removes a run directory; the lock last, so that whoever waits for it sees that
 /// it is gone.
 pub(super) fn remove_run(run: &Directory) -> Result<(), CollectError> {
-    Attachment::remove(run)?;
-    run.remove(PID)?;
+    // Also what somebody was killed over who was about to write it.
+    let names = run.entries()?.into_iter().filter_map(|entry| entry.name.ok());
+    names.filter(|name| !Held::is_of(name)).try_for_each(|name| run.remove(&name))?;
     Held::remove(run)?;
     fs::remove_dir(run.path()).map_err(|error| CollectError::io(run.path(), "remove", error))
 }

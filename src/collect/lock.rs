@@ -57,6 +57,11 @@ impl Lock {
 }
 
 impl Held {
+    /// Whether this is the lock file's name.
+    pub(super) fn is_of(name: &str) -> bool {
+        name == FILE
+    }
+
     /// Removes the lock file, and with it the lock.
     pub(super) fn remove(run: &Directory) -> Result<(), CollectError> {
         run.remove(FILE)
