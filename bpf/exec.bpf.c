@@ -219,6 +219,15 @@ __noinline int add_scope(__u64 leader_address, __u32 slot)
 	return 0;
 }
 
+/* Whether the slot's pid namespace is this one, and not an earlier one of the same number. */
+static __always_inline int is_same_namespace(struct pid_namespace *ns, __u32 slot)
+{
+	struct bw_slot *facts = bpf_map_lookup_elem(&slots, &slot);
+	__u64 start = BPF_CORE_READ(ns, child_reaper, group_leader, start_boottime);
+
+	return facts && facts->namespace_start == (__u32)(start / 10000000);
+}
+
 /*
  * Puts the scopes that a process is in into the scratch: by its cgroup's
  * ancestors; failing all of them, by its pid namespace. Host processes are at
@@ -269,7 +278,7 @@ __noinline int find_scopes(__u64 task_address)
 		number = pid_at(pid, level - i);
 		inum = BPF_CORE_READ(number.ns, ns.inum);
 		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
-		if (slot) {
+		if (slot && is_same_namespace(number.ns, *slot)) {
 			add_scope(leader, *slot);
 			return BW_LEFT_CGROUP;
 		}

@@ -116,7 +116,13 @@ struct bw_slot {
 	__u32 urgent;	/* execs of a listed tool: drain at once */
 	__u32 owner;	/* whose scope it is, among several configurations; user space's */
 	__u32 disowned; /* a process inside has given a child a parent outside */
-	__u32 pad;
+	/*
+	 * when the namespace's first process started, in hundredths of a second since boot, low
+	 * half: inode numbers are used again
+	 */
+	__u32 namespace_start;
+	/* none lies in two pages: a collector maps the one that its own is in */
+	__u32 pad[14];
 };
 
 /*

@@ -1,8 +1,11 @@
 //! What is traced: a container, all of it, and nothing else.
 
-use crate::harness::{Container, Dir, run};
+use crate::harness::{Container, Dir, run, until};
 use buildwarden::host::cgroup2_mount;
-use nix::unistd::Pid;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -121,6 +124,35 @@ fn root_a_container_that_leaves_its_cgroup_as_a_whole_is_seen() {
     running.go();
     running.finish();
     assert_eq!(dir.report("gone").findings.len(), 1, "{:?}", dir.report("gone").completeness);
+}
+
+/// The number of a dead container's pid namespace is another's, while nobody has ended the
+/// recording yet.
+#[test]
+fn root_a_namespace_that_gets_a_used_number_is_another() {
+    let dir = Dir::with_bpffs();
+    let container = Container::new(&dir, "dead")
+        .script("echo >/sync/ready; read _ </sync/go; true")
+        .hooks(&["createRuntime"]);
+    let mut running = container.start();
+    running.ready();
+    let collector = dir.collector("dead");
+    kill(collector, Signal::SIGKILL).unwrap();
+    until("the collector's end", || kill(collector, None).is_err().then_some(()));
+    let number = fs::read_link(format!("/proc/{}/ns/pid", running.pid())).unwrap();
+    running.go();
+    running.finish().expect_code(0);
+
+    until("another namespace of the same number", || {
+        let mut other = Command::new("unshare");
+        let done =
+            run(other.args(["--pid", "--fork", "readlink", "/proc/self/ns/pid_for_children"]));
+        (done.stdout().trim_end() == number.to_str().unwrap()).then_some(())
+    });
+    run(&mut dir.buildwarden(["gc"])).expect_code(0);
+    let report = dir.report("dead");
+    assert_eq!(report.completeness.last_sequence, 1, "{report:?}");
+    assert_eq!(report.completeness.reasons, [""; 0]);
 }
 
 /// The directory of a process's cgroup.

@@ -112,7 +112,7 @@ const FAULTS: [(&str, Fault); 28] = [
     ("bpf", || refused::each_command(Extent::Whole)),
     ("btf", || refused::root_a_kernel_without_type_information_is_told()),
     ("clock", || clock::root_a_clock_that_is_set_changes_no_account()),
-    ("race", || many::root_fifty_hooks_race_to_load_the_probe_set()),
+    ("race", || many::root_many_hooks_race_to_load_the_probe_set()),
     ("upgrade", || upgrade::root_an_upgrade_leaves_live_containers_alone()),
     ("reboot", || gc::root_a_run_that_a_restart_has_orphaned_is_finished_once()),
     ("many", || many::come_and_go(Extent::Whole)),

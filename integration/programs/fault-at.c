@@ -66,15 +66,15 @@ static void stopped(pid_t thread, int status)
 		else if (thread == target)
 			done = 1;
 	} else if (status >> 16 || signal == SIGSTOP) {
-		// A thread or process more; its first stop.
-		signal = 0;
+		// A thread or process more; its first stop, or ours.
+		signal = done && !strcmp(fault, "stop") && signal == SIGSTOP ? SIGSTOP : 0;
 	} else if (signal == (SIGTRAP | 0x80)) {
 		signal = 0;
 		if (target && ours && is_entry(thread) && ++calls == last)
 			strike();
 	}
 	if (done && ours)
-		ptrace(PTRACE_DETACH, thread, NULL, NULL);
+		ptrace(PTRACE_DETACH, thread, NULL, (void *)(long)signal);
 	else
 		ptrace(target && ours ? PTRACE_SYSCALL : PTRACE_CONT, thread, NULL,
 		       (void *)(long)signal);

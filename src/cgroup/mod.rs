@@ -16,7 +16,7 @@ use std::{
     collections::HashSet,
     ffi::OsStr,
     fs::{self, File},
-    io::Read as _,
+    io::{self, Read as _},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -35,6 +35,9 @@ pub struct Scope {
     /// The inode number of the container's pid namespace, where it has one that is
     /// its own: `pid` is process 1 in it, and we are not in it.
     pub pid_namespace: Option<u32>,
+    /// When `pid` started, in hundredths of a second since boot, low half: namespaces' inode
+    /// numbers are used again.
+    pub namespace_start: u32,
 }
 
 impl Scope {
@@ -51,7 +54,10 @@ impl Scope {
         }
         let others = processes(&scope.directory)?.into_iter().filter(|other| *other != pid);
         match others.count() {
-            0 => Ok(Scope { pid_namespace: own_pid_namespace(pid)?, ..scope }),
+            0 => {
+                let pid_namespace = own_pid_namespace(pid)?;
+                Ok(Scope { pid_namespace, namespace_start: start_of(pid)?, ..scope })
+            }
             others => Err(CgroupError::Shared { pid, cgroup: scope.path, others }),
         }
     }
@@ -71,7 +77,7 @@ impl Scope {
         }
         let directory = host::cgroup2_mount()?.join(path.strip_prefix("/").unwrap_or(&path));
         let id = fs::metadata(&directory).map_err(CgroupError::io(&directory))?.ino();
-        Ok(Scope { directory, path, id, depth, pid_namespace: None })
+        Ok(Scope { directory, path, id, depth, pid_namespace: None, namespace_start: 0 })
     }
 
     /// How many processes are in the cgroup itself; 0 when it is gone.
@@ -128,6 +134,20 @@ fn processes(directory: &Path) -> Result<Vec<u32>, CgroupError> {
     let text = read(&file)?;
     let lines = text.split(|byte| *byte == b'\n');
     Ok(lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse().ok()).collect())
+}
+
+/// When a process started, in hundredths of a second since boot, low half.
+fn start_of(pid: u32) -> Result<u32, CgroupError> {
+    let file = Path::new("/proc").join(pid.to_string()).join("stat");
+    let stat = read(&file)?;
+    // Behind the name, which can hold anything: proc_pid_stat(5), fields 3 and on.
+    let behind = stat.iter().rposition(|byte| *byte == b')').map_or(0, |at| at + 2);
+    let start = stat[behind..].split(|byte| *byte == b' ').nth(19);
+    let start = start.and_then(|start| std::str::from_utf8(start).ok()?.parse::<u64>().ok());
+    start.map(|start| start as u32).ok_or_else(|| {
+        let malformed = io::Error::new(io::ErrorKind::InvalidData, "no start time in field 22");
+        CgroupError::io(&file)(malformed)
+    })
 }
 
 /// The pid namespace that `pid` is process 1 of, unless it is ours.

@@ -160,7 +160,10 @@ pub(super) fn record(
 }
 
 /// Writes the event file's head.
-fn begin_events(directory: &Directory, attachment: &Attachment) -> Result<(), CollectError> {
+pub(super) fn begin_events(
+    directory: &Directory,
+    attachment: &Attachment,
+) -> Result<(), CollectError> {
     let annotation::Attached { container, boot_to_unix_ns, .. } = &attachment.attached;
     let header = execlog::Header::new(&container.id, container.run, *boot_to_unix_ns);
     let mut line = Vec::new();
@@ -205,6 +208,7 @@ fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
         cgroup: scope.id,
         depth: scope.depth,
         pid_namespace: scope.pid_namespace,
+        namespace_start: scope.namespace_start,
         owner: super::owner(settings),
     };
     let register = || ProbeSet::open_or_load(&setup)?.register(&key, settings.ring_bytes);

@@ -202,18 +202,26 @@ impl Directory {
     /// Puts `content` under `name`, whole or not at all; `false` when there is such a
     /// file already, which stays as it is.
     pub(super) fn put_new(&self, name: &str, content: &[u8]) -> Result<bool, CollectError> {
-        let staging = format!(".{name}.new");
-        self.remove(&staging)?;
-        let mut file = self.file(&staging, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        self.put_new_by(&format!(".{name}.new"), name, content)
+    }
+
+    /// The same where several may come at the same time: none takes another's half for its own.
+    pub(super) fn put_first(&self, name: &str, content: &[u8]) -> Result<bool, CollectError> {
+        self.put_new_by(&format!(".{name}.{}.new", std::process::id()), name, content)
+    }
+
+    fn put_new_by(&self, staging: &str, name: &str, content: &[u8]) -> Result<bool, CollectError> {
+        self.remove(staging)?;
+        let mut file = self.file(staging, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
         let path = self.path.join(name);
         file.write_all(content).map_err(|error| {
-            let _ = self.remove(&staging);
+            let _ = self.remove(staging);
             CollectError::io(&path, "write", error)
         })?;
         let flags = RenameFlags::RENAME_NOREPLACE;
-        match renameat2(&self.fd, staging.as_str(), &self.fd, name, flags) {
+        match renameat2(&self.fd, staging, &self.fd, name, flags) {
             Ok(()) => Ok(true),
-            Err(Errno::EEXIST) => self.remove(&staging).map(|()| false),
+            Err(Errno::EEXIST) => self.remove(staging).map(|()| false),
             Err(error) => Err(CollectError::file(&path, "write", error)),
         }
     }

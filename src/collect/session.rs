@@ -2,6 +2,7 @@
 
 use super::{
     CollectError,
+    attach::begin_events,
     attachment::Attachment,
     build, clock,
     collector::path_of,
@@ -104,7 +105,7 @@ impl Session {
             Some(directory) => directory,
             None => {
                 failures.push("the directory of its log and report was removed".to_owned());
-                make_again(settings, &attachment.directory)?
+                make_again(settings, &attachment)?
             }
         };
         // For who finds this directory alone, without the container's run directory:
@@ -529,11 +530,15 @@ impl Session {
 }
 
 /// A report directory in the place of one that was removed.
-fn make_again(settings: &Settings, name: &str) -> Result<Directory, CollectError> {
+fn make_again(settings: &Settings, attachment: &Attachment) -> Result<Directory, CollectError> {
     let parent = super::containers_directory(settings);
-    Directory::create(&parent, name, settings.group.as_deref())?.ok_or_else(|| {
+    let name = &attachment.directory;
+    let made = Directory::create(&parent, name, settings.group.as_deref())?;
+    let directory = made.ok_or_else(|| {
         CollectError::io(&parent.join(name), "create", std::io::ErrorKind::AlreadyExists.into())
-    })
+    })?;
+    begin_events(&directory, attachment)?;
+    Ok(directory)
 }
 
 /// Fills in what bundle and engine tell and is too slow for the hook. The bundle is there

@@ -46,8 +46,12 @@ pub(super) struct Slot {
     pub(super) urgent: AtomicU32,
     pub(super) owner: AtomicU32,
     disowned: AtomicU32,
-    pad: u32,
+    pub(super) namespace_start: AtomicU32,
+    pad: [u32; 14],
 }
+
+/// A page holds whole slots: [`SlotTable::page_of`] maps one.
+const _: () = assert!(size_of::<Slot>().is_power_of_two());
 
 impl Slot {
     /// Takes the slot when it is in `state`; exactly one caller succeeds.
@@ -114,7 +118,7 @@ impl SlotTable {
     pub(super) fn get(&self, id: SlotId) -> &Slot {
         let offset = (id.0 - self.first) as usize * size_of::<Slot>();
         let slot: NonNull<Slot> = self.mapping.at(offset, size_of::<Slot>()).cast();
-        // SAFETY: inside the mapping and aligned (64 bytes from a page's start);
+        // SAFETY: inside the mapping and aligned (its size from a page's start);
         // all fields are atomics, for which any bytes are a value.
         unsafe { slot.as_ref() }
     }
@@ -213,6 +217,7 @@ mod tests {
                 ("urgent", offset_of!(Slot, urgent)),
                 ("owner", offset_of!(Slot, owner)),
                 ("disowned", offset_of!(Slot, disowned)),
+                ("namespace_start", offset_of!(Slot, namespace_start)),
                 ("pad", offset_of!(Slot, pad)),
             ],
         );
