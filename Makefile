@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test screenshots e2e bench bench-quick bench-detect bench-report faults fuzz install install-files deb clean
+.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report faults fuzz install install-files deb clean
 
 build:
 	$(CARGO) build --release --locked
@@ -23,6 +23,12 @@ demo:
 test:
 	@integration/setup
 	@integration/test
+
+# What each kernel does: Debian's in an emulator, and this one; and a Debian with systemd's
+# cgroups. `make test` checks the same.
+matrix:
+	@integration/setup
+	@integration/root-tests --include-ignored --nocapture root_matrix root_systemd_s_cgroups
 
 # The HTML report of each fixture in both themes and widths: target/screenshots/*.png
 screenshots:

@@ -20,9 +20,7 @@ fn main() {
     // talks to an older probe set.
     let code = fs::read(&object).expect("clang wrote the object");
     println!("cargo::rustc-env=BUILDWARDEN_ABI={:016x}", fnv1a(&code));
-    for file in [SOURCE, "bpf/record.h", "bpf/core.h"] {
-        println!("cargo::rerun-if-changed={file}");
-    }
+    println!("cargo::rerun-if-changed=bpf");
 }
 
 /// FNV-1a, 64 bits: a name, not a seal.

@@ -130,7 +130,24 @@ fn classic_builds_are_told_apart(dir: &Dir, docker: &Docker<'_>) {
         step.command.last().is_some_and(|script| **script == *b"true")
     });
     assert_eq!(dir.report(&run.unwrap()).container.step.unwrap().build, None);
+
+    // An image from elsewhere that says it was made of `a`'s last step.
+    docker.load_image("claims:1", &run_of(dir, "a3"));
+    docker.build(false, &[], "FROM claims:1\nRUN : step h1\n").expect_code(0);
+    let run = run_of(dir, "h1");
+    let build = dir.report(&run).container.step.unwrap().build.unwrap();
+    assert_eq!((build.id, build.source.as_str()), (run, "built upon"));
     dir.expect_nothing_live();
+}
+
+/// The run of a step by its name.
+#[track_caller]
+fn run_of(dir: &Dir, name: &str) -> String {
+    let is_it = |run: &String| {
+        let step = dir.report(run).container.step.unwrap();
+        step.command.last().is_some_and(|script| script.ends_with(format!(" {name}").as_bytes()))
+    };
+    dir.runs().into_iter().find(is_it).unwrap()
 }
 
 #[test]

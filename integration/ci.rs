@@ -3,9 +3,10 @@
 
 use crate::harness::{Dir, Docker, Done, run};
 use buildwarden::report::model::JobReport;
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -89,6 +90,9 @@ impl<'a> Host<'a> {
         fs::write(&script, format!("#!/bin/sh\n{build}\n")).unwrap();
         fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
         fs::copy(recipe(dockerfile), checkout.join("Dockerfile")).unwrap();
+        // Of what the builds are not given.
+        fs::write(checkout.join(".dockerignore"), "buildwarden.*\n").unwrap();
+        plant(&checkout);
         checkout
     }
 
@@ -138,11 +142,36 @@ impl<'a> Host<'a> {
     }
 }
 
+/// What a build may leave where the gate's files are to be: a link to a file of the gate's
+/// user, a pipe that nobody reads, and more than a file.
+fn plant(workspace: &Path) {
+    symlink("profile", workspace.join("buildwarden.json")).unwrap();
+    fs::create_dir_all(workspace.join("buildwarden.html/within")).unwrap();
+    mkfifo(&workspace.join("buildwarden.codequality.json"), Mode::S_IRWXU).unwrap();
+}
+
+/// What stands in a job's summary already.
+const EARLIER: &str = "# Earlier\n";
+
+/// A file that shells execute first when an environment says so.
+fn shadow(dir: &Dir) -> String {
+    let path = dir.path("shadow.sh");
+    fs::write(&path, "buildwarden() { echo >shadowed; }\n").unwrap();
+    path.display().to_string()
+}
+
+/// Variables with which a job could change what a script on the host does.
+fn shadows(file: &str) -> [(&str, &str); 3] {
+    [("BASH_ENV", file), ("BASH_FUNC_cat%%", "() { :; }"), ("BASH_FUNC_mktemp%%", "() { pwd; }")]
+}
+
 /// Expects that a recipe has kept a report of so many containers, as JSON and as a page.
 #[track_caller]
 fn kept(directory: &Path, containers: usize, code: i32) {
+    assert!(!directory.join("profile").exists());
     let read = |name| {
         let path = directory.join(name);
+        assert!(path.symlink_metadata().unwrap().is_file(), "{}", path.display());
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let report: JobReport = serde_json::from_str(&read("buildwarden.json")).unwrap();
@@ -165,6 +194,7 @@ fn root_recipe_for_github() {
     fs::write(theirs.join("buildwarden"), "#!/bin/sh\n").unwrap();
     fs::set_permissions(theirs.join("buildwarden"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/local/sbin:/usr/bin:/bin", theirs.display());
+    let shadow = shadow(&dir);
     for (number, build, code) in BUILDS {
         let checkout = host.checkout(number, build, "github/Dockerfile");
         let summary = checkout.join("summary");
@@ -182,8 +212,9 @@ fn root_recipe_for_github() {
         let image = workflow["jobs"]["image"]["steps"][1]["run"].as_str().unwrap();
         host.build(&variables("image"), &checkout, image);
         for job in ["test", "image"] {
-            let _ = fs::remove_file(&summary);
+            fs::write(&summary, EARLIER).unwrap();
             let own = [("GITHUB_STEP_SUMMARY", summary_path.as_str()), ("PATH", path.as_str())];
+            let own = [&own[..], &shadows(&shadow)].concat();
             let of = variables(job);
             let done = host.on_host(&[&of[..], &own].concat(), &checkout, &["bash", "-e", &hook]);
             let done = done.expect_code(code);
@@ -197,13 +228,18 @@ fn root_recipe_for_github() {
             assert!(annotations.starts_with(&format!("::{kind} title=Buildwarden")), "{done}");
             assert!(annotations.lines().all(|line| line.starts_with("::")), "{done}");
             let summary = fs::read_to_string(&summary).unwrap();
+            let summary = summary.strip_prefix(EARLIER).unwrap();
             assert!(summary.starts_with("## Buildwarden: "), "{summary}");
             assert_eq!(summary.contains("8.8.8.8/</pre><b>&"), code == 10, "{summary}");
         }
         // A job without a container.
-        let of = variables("other");
+        fs::remove_file(&summary).unwrap();
+        let own = [("GITHUB_STEP_SUMMARY", summary_path.as_str())];
+        let of = [&variables("other")[..], &own].concat();
         let done = host.on_host(&of, &checkout, &["bash", "-e", &hook]).expect_code(0);
-        assert!(done.stdout().contains("no container of this job was traced"), "{done}");
+        assert!(done.stderr().contains("no container of a job"), "{done}");
+        assert!(done.stdout().lines().all(|line| line.starts_with("::")), "{done}");
+        assert_eq!(fs::read(&summary).unwrap(), b"");
 
         let gate = workflow["jobs"]["buildwarden"]["steps"][0]["run"].as_str().unwrap();
         host.on_host(&variables("buildwarden"), &checkout, &["bash", "-ec", gate])
@@ -281,12 +317,13 @@ fn root_recipe_for_jenkins() {
     let dir = Dir::new();
     let host = Host::new(&dir);
     let commands = jenkins_commands();
-    let [_test, image, gate] = &commands[..] else { panic!("{commands:?}") };
+    let [_test, image, clear, gate] = &commands[..] else { panic!("{commands:?}") };
     for (number, build, code) in BUILDS {
         let checkout = host.checkout(number, build, "jenkins/Dockerfile");
         let variables = [("JOB_NAME", "team/web"), ("BUILD_NUMBER", number)];
         host.step(&format!("agent-{number}"), &variables, build);
         host.build(&variables, &checkout, image);
+        host.on_host(&variables, &checkout, &["sh", "-xec", clear]).expect_code(0);
         host.on_host(&variables, &checkout, &["sh", "-xec", gate]).expect_code(code);
         kept(&checkout, 3, code);
     }
@@ -303,6 +340,10 @@ fn root_recipe_for_buildkite() {
     // As the agent does, which keeps what the hook sets.
     let agent = ". \"$0\"; code=$?; [ \"$PATH\" = \"$BEFORE\" ] || exit 99; exit $code";
     let path = "/bin:/usr/bin";
+    let shadow = shadow(&dir);
+    // What a pipeline may set, to be looked for elsewhere.
+    const OTHER_SYSTEM: [(&str, &str); 3] =
+        [("GITHUB_REPOSITORY", "acme/web"), ("GITHUB_RUN_ID", "1"), ("GITHUB_JOB", "none")];
     for (number, build, code) in BUILDS {
         let checkout = host.checkout(number, build, "buildkite/Dockerfile");
         let kept_by_agent = dir.path("agent").join(number);
@@ -311,7 +352,8 @@ fn root_recipe_for_buildkite() {
         let hook = |job| {
             let variables =
                 [("BUILDKITE_PIPELINE_SLUG", "web"), ("BUILDKITE_JOB_ID", job), ("AGENT", &to)];
-            let variables = [&variables[..], &[("PATH", path), ("BEFORE", path)]].concat();
+            let own = [("PATH", path), ("BEFORE", path)];
+            let variables = [&variables[..], &own, &shadows(&shadow), &OTHER_SYSTEM].concat();
             host.on_host(&variables, &checkout, &["bash", "-c", agent, &hook])
         };
         let job = format!("0190-{number}");
@@ -321,7 +363,8 @@ fn root_recipe_for_buildkite() {
         host.container(&variables, build);
         host.build(&variables, &checkout, steps[1]["command"].as_str().unwrap());
 
-        hook("0190-upload").expect_code(0);
+        let done = hook("0190-upload").expect_code(0);
+        assert!(done.stderr().contains("no container of a job"), "{done}");
         assert!(!kept_by_agent.join("log").exists());
         let done = hook(&job).expect_code(code);
         kept(&kept_by_agent, 3, code);

@@ -87,4 +87,6 @@ fn is_own(dir: &Dir, descriptor: &Path) -> bool {
     [dir.run(), dir.state()].iter().any(|ours| target.starts_with(ours))
         || name.starts_with("anon_inode:")
         || name.ends_with("/cgroup.events")
+        // What /proc shows of the links that it holds.
+        || target.parent().is_some_and(|directory| directory.ends_with("fdinfo"))
 }

@@ -1,6 +1,7 @@
 //! containerd with the shim as the runtime of one container.
 
-use crate::harness::{Containerd, Dir, Release, rootfs, run};
+use crate::harness::{Containerd, Dir, Release, rootfs, run, until};
+use buildwarden::host::cgroup2_mount;
 use std::{fs, path::Path};
 
 #[test]
@@ -36,6 +37,41 @@ fn runs_the_shim(dir: &Dir, release: Release) {
     assert_eq!(report.completeness.reasons, [""; 0]);
     assert_eq!(dir.runs(), ["traced"]);
     dir.expect_nothing_live();
+}
+
+#[test]
+fn root_containerd_leaves_nothing_that_runs() {
+    let dir = Dir::new();
+    for release in [Release::installed(), Release::next(&dir)] {
+        let root = dir.path("containerd");
+        let containerd = Containerd::of(&dir, release);
+        let rootfs = rootfs(&dir);
+        for id in ["one", "two"] {
+            // All daemons of a machine have one directory of ids.
+            let id = &format!("{}.{id}", dir.name());
+            let cgroup = format!("/{}.{id}", dir.name());
+            let run = ["run", "--detach", "--cgroup", &cgroup, "--env", "PATH=/bin", "--rootfs"];
+            let script = [rootfs.to_str().unwrap(), id, "/bin/sh", "-c", "sleep 600"];
+            containerd.ctr(&[&run[..], &script].concat()).expect_code(0);
+        }
+        // The daemon and the shims of both are told its socket.
+        assert!(processes_about(&root).len() > 2, "{:?}", processes_about(&root));
+        drop(containerd);
+        until("no shim", || processes_about(&root).is_empty().then_some(()));
+        for id in ["one", "two"] {
+            let cgroup = format!("{0}.{0}.{id}", dir.name());
+            assert!(!cgroup2_mount().unwrap().join(cgroup).exists());
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+}
+
+/// The command lines of what names a path in them.
+fn processes_about(path: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(path.to_str().unwrap())).collect()
 }
 
 #[test]

@@ -88,7 +88,10 @@ fn root_findings_and_ends_reach_every_output_as_they_happen() {
     running.finish().expect_code(0);
     let message = until("the end's datagram", || receive(&syslog));
     assert!(message.contains(r#" finished [buildwarden@32473 container="sent" "#), "{message}");
-    assert!(message.contains(r#" verdict="findings" critical="0" medium="1"]"#), "{message}");
+    assert!(
+        message.contains(r#" verdict="findings" critical="0" medium="1" job="acme"#),
+        "{message}"
+    );
     assert_eq!(journal.entry("finished")["BUILDWARDEN_VERDICT"], "findings");
     assert_eq!(requests.recv().unwrap()[0].event_name, "buildwarden.finished");
     let exports = exports(&dir, "sent");
@@ -175,7 +178,7 @@ fn attributes(record: &LogRecord) -> BTreeMap<&str, String> {
 
 /// An OpenTelemetry collector: its URL, and the records of each request that it took. It
 /// is busy at first.
-fn collector() -> (String, mpsc::Receiver<Vec<LogRecord>>) {
+pub(crate) fn collector() -> (String, mpsc::Receiver<Vec<LogRecord>>) {
     let listener = TcpListener::bind("[::1]:0").unwrap();
     let url = format!("http://{}/v1/logs", listener.local_addr().unwrap());
     let (send, receive) = mpsc::channel();

@@ -3,11 +3,19 @@
 
 use crate::{
     faults::{Outcome, came_to},
-    harness::{Container, Dir, run, run_with_input},
+    harness::{Container, Dir, rootfs, run, run_with_input},
 };
-use buildwarden::{host::cgroup2_mount, report::model::Report};
+use buildwarden::{
+    host::{Daemon, cgroup2_mount},
+    report::model::Report,
+};
 use serde_json::json;
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::Read as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 /// `sh -c SCRIPT buildwarden ARG…`, in a mount namespace with an empty bpffs.
 fn isolated(dir: &Dir, script: &str) -> Command {
@@ -80,15 +88,58 @@ fn root_unloading_leaves_live_containers_alone() {
     assert_eq!(report.completeness.reasons, [""; 0]);
 }
 
+/// Starts a shell under `wrap` that calls itself `name`, and waits until it does. It ends
+/// with its standard input.
+fn called(name: &str, wrap: &[&str]) -> Child {
+    let script = format!("echo {name} >/proc/self/comm; echo; read _");
+    let words = [wrap, &["sh", "-c", &script, "sh", "--config", "/x"]].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = [0];
+    child.stdout.take().unwrap().read_exact(&mut line).unwrap();
+    child
+}
+
+#[test]
+fn root_a_containers_process_is_no_daemon() {
+    let dir = Dir::new();
+    let name = format!("bw-{}", std::process::id());
+    let root = rootfs(&dir);
+    let in_root = "mount --rbind /proc \"$0/proc\"; exec chroot \"$0\" \"$@\"";
+    let found = || Daemon::only(&name).map(|daemon| daemon.pid.cast_unsigned());
+    assert_eq!(found(), None);
+    for (wrap, is_daemon) in [
+        (&["unshare", "--pid", "--fork"][..], false),
+        (&["unshare", "--mount", "sh", "-c", in_root, root.to_str().unwrap()], false),
+        (&["setpriv", "--reuid", "65534", "--clear-groups"], false),
+        // As a unit of systemd can be.
+        (&["unshare", "--mount"], true),
+    ] {
+        let mut other = called(&name, wrap);
+        assert_eq!(found(), is_daemon.then(|| other.id()), "{wrap:?} alone");
+        let mut daemon = called(&name, &["env"]);
+        assert_eq!(found(), (!is_daemon).then(|| daemon.id()), "{wrap:?} beside another");
+        let config = Daemon::only(&name).and_then(|daemon| daemon.option(&["--config"]));
+        assert_eq!(config.is_some(), !is_daemon, "{wrap:?}");
+        // Closes the standard input.
+        for child in [&mut other, &mut daemon] {
+            child.wait().unwrap();
+        }
+    }
+}
+
 /// The report that `run --report report.json` wrote.
 fn report(dir: &Dir) -> Report {
-    serde_json::from_slice(&fs::read(dir.path("report.json")).unwrap()).unwrap()
+    let path = dir.path("report.json");
+    assert!(path.symlink_metadata().unwrap().is_file());
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 #[test]
 fn root_run_ends_as_its_command_does() {
     let get = "wget -t1 -T1 http://127.0.0.1:1/x";
-    let cases: [(&[&str], &str, i32, usize); 8] = [
+    let cases: [(&[&str], &str, i32, usize); 10] = [
         (&[], "true", 0, 0),
         (&[], "exit 7", 7, 0),
         (&[], "kill -TERM $$", 128 + 15, 0),
@@ -97,6 +148,9 @@ fn root_run_ends_as_its_command_does() {
         (&["--fail-on", "medium"], &format!("{get}; true"), 10, 1),
         (&["--fail-on", "medium"], "true", 0, 0),
         (&["--job", "nightly"], "true", 0, 0),
+        // What the command has put where its report is to be.
+        (&[], "ln -s profile report.json", 0, 0),
+        (&[], "mknod report.json c 1 3", 0, 0),
     ];
     for (options, script, code, findings) in cases {
         let dir = Dir::new();
@@ -108,6 +162,7 @@ fn root_run_ends_as_its_command_does() {
         let done = run(&mut command);
         assert_eq!(done.code, code, "{options:?} {script}: {done}");
         let report = report(&dir);
+        assert!(!dir.path("profile").exists(), "{script}");
         assert_eq!(report.findings.len(), findings, "{options:?} {script}: {done}");
         assert_eq!(report.completeness.reasons, [""; 0], "{options:?} {script}");
         if let [_, job] = options

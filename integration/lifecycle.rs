@@ -11,6 +11,18 @@ use serde_json::json;
 /// An entrypoint that waits in the middle, and then does what is looked for.
 const BUILD: &str = "echo >/sync/ready; read _ </sync/go; wget http://198.51.100.13/x; :";
 
+/// The same, waiting after that.
+const FINDING_FIRST: &str = "wget http://198.51.100.13/x; echo >/sync/ready; read _ </sync/go";
+
+/// Waits for the finding's annotation: from then on its collector does not end before it has
+/// written the report.
+fn until_annotated(dir: &Dir, name: &str) {
+    let log = dir.state().join("containers").join(name).join("annotations.jsonl");
+    until("the finding's annotation", || {
+        std::fs::read_to_string(&log).ok()?.contains("dev.buildwarden.finding.1").then_some(())
+    });
+}
+
 /// Calls a hook as a runtime does at a container's end.
 fn poststop(dir: &Dir, id: &str) -> Done {
     let state = json!({
@@ -65,14 +77,10 @@ fn root_one_report_whatever_hooks_run() {
 #[test]
 fn root_findings_are_annotated_while_the_container_lives() {
     let dir = Dir::new();
-    let container = Container::new(&dir, "live")
-        .script("wget http://198.51.100.13/x; echo >/sync/ready; read _ </sync/go");
+    let container = Container::new(&dir, "live").script(FINDING_FIRST);
     let mut running = container.start();
     running.ready();
-    let log = dir.state().join("containers/live/annotations.jsonl");
-    until("the finding's annotation", || {
-        std::fs::read_to_string(&log).ok()?.contains("dev.buildwarden.finding.1").then_some(())
-    });
+    until_annotated(&dir, "live");
     assert!(!dir.state().join("containers/live/report.json").exists());
     running.go();
     running.finish().expect_code(0);
@@ -117,12 +125,14 @@ pub(crate) fn root_a_killed_collector_costs_nothing_but_time() {
 fn root_formats_are_written_beside_the_report() {
     let dir = Dir::new();
     dir.configure("report.formats = ['markdown', 'sarif', 'github', 'junit', 'html']");
-    let container = Container::new(&dir, "formats").script(BUILD);
+    let container = Container::new(&dir, "formats").script(FINDING_FIRST);
     let mut running = container.start();
     running.ready();
+    until_annotated(&dir, "formats");
     // A file that cannot be written costs nothing but itself.
     let directory = dir.state().join("containers/formats");
-    std::fs::create_dir(directory.join(".report.sarif.new")).unwrap();
+    let staged = format!(".report.sarif.{}.new", dir.collector("formats"));
+    std::fs::create_dir(directory.join(staged)).unwrap();
     running.go();
     running.finish().expect_code(0);
     expect_complete(&dir, "formats");

@@ -27,6 +27,7 @@ mod package;
 mod scope;
 mod shim;
 mod side_by_side;
+mod systemd;
 mod tool;
 mod verify;
 mod watch;

@@ -1,6 +1,7 @@
 //! The Debian package: built, installed, used, upgraded, removed and purged in a small
 //! Debian of its own.
 
+use crate::export::collector;
 use crate::harness::{Dir, Done, Machine, Parts, busybox, run, run_within, until};
 use buildwarden::report::model::{Report, Verdict};
 use serde_json::{Value, json};
@@ -179,9 +180,14 @@ fn root_the_sweep_works_as_confined_as_its_unit_is() {
     fs::write(parts.upper().join("package.deb"), package()).unwrap();
     let check = include_str!("debian/check.sh");
     fs::write(parts.upper().join("check.sh"), check).unwrap();
+    let (url, requests) = collector();
+    let outputs = format!("journald = \"/run/systemd/journal/socket\"\notlp = {url:?}\n");
+    fs::write(parts.upper().join("outputs.toml"), outputs).unwrap();
     let booted = parts.boot();
     let log = fs::read_to_string(parts.upper().join("check.log")).unwrap_or_default();
     assert!(parts.upper().join("checked").exists(), "{booted}\n{log}");
+    let mut records = requests.try_iter().flatten();
+    assert!(records.any(|record| record.event_name == "buildwarden.finished"), "{log}");
 }
 
 /// Everything that the package brings must be where it is looked for, and be in order.

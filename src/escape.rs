@@ -71,6 +71,21 @@ pub fn visible(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// How many bytes the first character of [`visible`] text takes; what is written out for one
+/// is as one. 0 when there is none.
+pub fn unit(text: &str) -> usize {
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let Some(escape) = text.strip_prefix('\\') else { return first };
+    let length = match escape.bytes().next() {
+        Some(b'\\' | b'n' | b'r' | b't') => 1,
+        Some(b'x') => 3,
+        Some(b'u') => escape.bytes().take(10).position(|byte| byte == b'}').map_or(0, |at| at + 1),
+        _ => 0,
+    };
+    // A `\` that stands for itself may be before anything.
+    if escape.is_char_boundary(length) { first + length } else { first }
+}
+
 /// Prose of our own that may quote a build's text: as [`visible`], but `\` stays,
 /// because whoever wrote the prose has written out what it quotes.
 pub fn prose(text: &str) -> Cow<'_, str> {
@@ -180,6 +195,30 @@ mod tests {
         ];
         for (bytes, want) in cases {
             assert_eq!(visible(bytes), want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_out_is_one() {
+        let cases = [
+            ("", 0),
+            ("ab", 1),
+            ("🦀b", 4),
+            ("\\nb", 2),
+            ("\\\\b", 2),
+            ("\\x1bb", 4),
+            ("\\u{202e}b", 8),
+            ("\\u{10ffff}b", 10),
+            // Nothing of ours.
+            ("\\", 1),
+            ("\\a", 1),
+            ("\\x1", 1),
+            ("\\xé🦀", 4),
+            ("\\xa🦀", 1),
+            ("\\uabcdefghijk}", 1),
+        ];
+        for (text, want) in cases {
+            assert_eq!(unit(text), want, "{text}");
         }
     }
 

@@ -159,3 +159,27 @@ fn formats_are_written_each_to_its_output() {
         report(&["--format", "github", "--dockerfile", &dockerfile], 0, "no RUN instruction");
     assert!(!text.contains("file="), "{text}");
 }
+
+#[test]
+fn an_output_may_be_a_link_of_the_system_and_is_none_of_the_build() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/one-finding.json");
+    let (log, profile) = (dir.path().join("log"), dir.path().join("profile"));
+    fs::write(&profile, "precious").unwrap();
+    std::os::unix::fs::symlink(&profile, dir.path().join("r.html")).unwrap();
+    for args in [&["report", fixture][..], &["diff", fixture, fixture]] {
+        // Standard output is a file here, which a link leads to.
+        for link in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+            let mut command = program(&[args, &["--output", link]].concat());
+            let output = command.stdout(fs::File::create(&log).unwrap()).output().unwrap();
+            check(link, &output, 0, "");
+            assert!(fs::metadata(&log).unwrap().len() > 0, "{link}");
+        }
+        let mut command = program(&[args, &["--output", "r.html"]].concat());
+        check("r.html", &command.current_dir(dir.path()).output().unwrap(), 0, "");
+        assert_eq!(fs::read(&profile).unwrap(), b"precious");
+        assert!(dir.path().join("r.html").symlink_metadata().unwrap().is_file());
+        fs::remove_file(dir.path().join("r.html")).unwrap();
+        std::os::unix::fs::symlink(&profile, dir.path().join("r.html")).unwrap();
+    }
+}

@@ -1,7 +1,7 @@
 //! `verify`: a run that holds, and each way to tamper with one.
 
 use buildwarden::{
-    annotation::{Attached, Finished, Gap, Log},
+    annotation::{Attached, Finished, Gap, LINE_MAX, Log},
     chain::{self, Chain},
     collect::Rules,
     config::Settings,
@@ -439,6 +439,30 @@ const TAMPERED: &[(&str, Tamper, &str, Option<u64>, &str)] = &[
         "finding 1 is missing: annotations.jsonl line 2 has it",
     ),
     (
+        "the report's finding twice, the second another",
+        |disk| {
+            let mut report = json::parse(&fs::read(disk.path("report.json")).unwrap()).unwrap();
+            let second = Finding { title: "harmless".into(), ..report.findings[0].clone() };
+            report.findings.push(second);
+            fs::write(disk.path("report.json"), json::pretty(&report).unwrap()).unwrap();
+        },
+        "report.json",
+        None,
+        "finding 1 is there more than once",
+    ),
+    (
+        "the report's finding twice, and the log's",
+        |disk| {
+            let mut report = json::parse(&fs::read(disk.path("report.json")).unwrap()).unwrap();
+            report.findings.push(report.findings[0].clone());
+            fs::write(disk.path("report.json"), json::pretty(&report).unwrap()).unwrap();
+            disk.lines("annotations.jsonl", |lines| lines.insert(2, lines[1].clone()));
+        },
+        "annotations.jsonl",
+        Some(3),
+        "finding 1 is there more than once",
+    ),
+    (
         "the report made no JSON",
         |disk| fs::write(disk.path("report.json"), "{").unwrap(),
         "report.json",
@@ -465,6 +489,16 @@ const TAMPERED: &[(&str, Tamper, &str, Option<u64>, &str)] = &[
         "annotations.jsonl",
         None,
         "finding 1 is missing: the report has it",
+    ),
+    (
+        "the log's finding with the last of all numbers, and one behind it",
+        |disk| {
+            disk.replace("annotations.jsonl", "\"n\":1,", "\"n\":18446744073709551615,");
+            disk.lines("annotations.jsonl", |lines| lines.insert(2, lines[1].clone()));
+        },
+        "annotations.jsonl",
+        Some(3),
+        "finding 18446744073709551615 is there more than once",
     ),
     (
         "the log's finding: the exec",
@@ -533,6 +567,20 @@ fn whatever_is_tampered_with_is_named() {
     }
 }
 
+#[test]
+fn a_line_of_the_log_that_is_too_long_to_be_read_is_named() {
+    let disk = Disk::new(&Run::default());
+    let log = OpenOptions::new().append(true).open(disk.path("annotations.jsonl"));
+    let mut log = log.unwrap();
+    // A hole in a file reads as NUL bytes.
+    log.set_len(LINE_MAX as u64 + (1 << 20)).unwrap();
+    log.write_all(b"\n").unwrap();
+    let (code, result) = disk.result(&[]);
+    assert_eq!(code, Some(13), "{result:#}");
+    assert_eq!(result["problems"][0]["file"], "annotations.jsonl");
+    assert_eq!(result["problems"][0]["problem"], "a line is longer than 67108864 bytes");
+}
+
 /// Who can write all files makes chains and digests anew: what was executed gives it away
 /// while the recipes are the same, and else is noted.
 #[test]
@@ -560,6 +608,22 @@ fn a_run_without_a_report_is_checked_too() {
     assert_eq!(code, Some(13), "{result:#}");
     assert_eq!(result["problems"][0]["first_line"], 1);
     assert_eq!(result["problems"][0]["line"], 6);
+}
+
+/// What a crash tears is no problem, however often it does.
+#[test]
+fn notes_beyond_those_that_are_named_are_counted() {
+    let disk = Disk::new(&Run { ended: false, ..Run::default() });
+    let notes = |result: &Value| result["notes"].as_array().unwrap().len() as u64;
+    let (_, before) = disk.result(&[]);
+    assert_eq!(before["notes_omitted"], 0);
+    disk.lines("annotations.jsonl", |lines| lines.extend((0..250).map(|n| format!("torn {n}"))));
+    let (code, result) = disk.result(&[]);
+    assert_eq!((code, notes(&result)), (Some(0), 100), "{result:#}");
+    let omitted = notes(&before) + 150;
+    assert_eq!(result["notes_omitted"], omitted, "{result:#}");
+    let text = String::from_utf8(disk.verify(&[]).stdout).unwrap();
+    assert!(text.ends_with(&format!("  note: and {omitted} more\n")), "{text}");
 }
 
 #[test]

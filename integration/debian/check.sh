@@ -15,6 +15,8 @@ has_collector() { cat /run/buildwarden/run-*/collector.pid; }
 wait_for has_collector
 first=$(has_collector)
 kill -9 "$first"
+# Whatever is sent is sent by what the sweep starts.
+sed -i "/^\[output\]/r /outputs.toml" /etc/buildwarden/buildwarden.toml
 # Its parent, the command's, collects it later.
 has_ended() { ! grep -q '^State:[^Z]*$' "/proc/$first/status"; }
 wait_for has_ended
@@ -35,6 +37,13 @@ kill "$command"
 wait "$command" || true
 test -s $runs/run-*/report.json
 grep '"programs_attached": true' $runs/run-*/report.json
+
+# So is what sends its end, which reaches the journal and the network.
+has_sent() { cat $runs/run-*/exports.json; }
+wait_for has_sent
+test "$(grep -c '"failed": 0' $runs/run-*/exports.json)" = 2
+is_in_journal() { journalctl -t buildwarden BUILDWARDEN_EVENT=finished | grep buildwarden; }
+wait_for is_in_journal
 
 dpkg -r buildwarden
 test "$(systemctl is-active buildwarden-gc.timer)" = inactive

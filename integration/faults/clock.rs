@@ -2,8 +2,12 @@
 //! this machine's clock is others' too.
 
 use super::{Outcome, came_to};
-use crate::kernel;
+use crate::{
+    harness::{Dir, run_within},
+    kernel,
+};
 use buildwarden::report::model::Report;
+use std::fs;
 
 /// Runs a build in whose middle the clock is set to `$1`, then `gc` with the clock at that.
 const SCRIPT: &str = "
@@ -22,7 +26,11 @@ done
 
 #[test]
 pub(super) fn root_a_clock_that_is_set_changes_no_account() {
-    let done = kernel::boot("6.12", SCRIPT).expect_code(0);
+    let dir = Dir::new();
+    let script = dir.path("script");
+    fs::write(&script, SCRIPT).unwrap();
+    let mut boot = kernel::boot(&dir, &[], "6.12", &script);
+    let done = run_within(kernel::BOOT, &mut boot).expect_code(0);
     let output = done.stdout();
     let mut reports = output.split("== report\n").skip(1);
     for to in ["the past", "the future"] {

@@ -23,7 +23,7 @@ cat <&3 3<&- 4<&- 5>&- >stdout &
 cat <&4 3<&- 4<&- 5>&- >stderr &
 exec 3<&- 4<&- 5>&-; wait";
 
-/// The daemon. Goes with its test.
+/// The daemon. Goes with its test, and so do its containers.
 pub(crate) struct Containerd<'a> {
     dir: &'a Dir,
     daemon: Child,
@@ -89,6 +89,8 @@ impl<'a> Containerd<'a> {
         let uri = format!("binary:///bin/sh?-c={escaped}");
         let mut command = self.command();
         command.args(["run", "--cgroup"]).arg(format!("/{}.{id}", self.dir.name()));
+        // All daemons of a host share the runtime's default directory.
+        command.arg("--runc-root").arg(self.dir.path("containerd/runc"));
         command.args(["--log-uri", &uri]).args(options).args(["--env", "PATH=/bin"]);
         command.arg("--rootfs").arg(rootfs).arg(id).arg("/bin/sh").args(args);
         let mut done = run(&mut command);
@@ -103,6 +105,11 @@ impl<'a> Containerd<'a> {
 
 impl Drop for Containerd<'_> {
     fn drop(&mut self) {
+        // Neither they nor their shims end with the daemon.
+        for id in self.ctr(&["containers", "list", "--quiet"]).stdout().lines() {
+            self.ctr(&["tasks", "delete", "--force", id]);
+            self.ctr(&["containers", "delete", id]);
+        }
         let _ = kill(Pid::from_raw(self.daemon.id() as i32), Signal::SIGTERM);
         let _ = self.daemon.wait();
     }

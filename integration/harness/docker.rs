@@ -164,6 +164,14 @@ impl<'a> Docker<'a> {
         run(command.arg(image::context(self.dir, "Dockerfile", dockerfile)))
     }
 
+    /// Loads an image of the same files that was, as its configuration says, made of a
+    /// container.
+    #[track_caller]
+    pub(crate) fn load_image(&self, name: &str, container: &str) {
+        let tar = image::claiming(self.dir, name, container);
+        self.docker(&["load", "--input", &tar.display().to_string()]).expect_code(0);
+    }
+
     /// The id of a container.
     #[track_caller]
     pub(crate) fn id(&self, name: &str) -> String {

@@ -24,7 +24,7 @@ pub(crate) use dir::{Dir, in_path};
 pub(crate) use docker::Docker;
 pub(crate) use exec::Exec;
 pub(crate) use figures::{milliseconds, quantile};
-pub(crate) use image::rootfs;
+pub(crate) use image::{rootfs, tar as image};
 pub(crate) use machine::{Machine, Parts};
 pub(crate) use podman::Podman;
 pub(crate) use programs::{busybox, program};

@@ -93,6 +93,25 @@ impl Changes {
 
     /// The next changes, waited for until a moment if one is given; none when it has come.
     pub fn next(&self, until: Option<Instant>) -> io::Result<Vec<Change>> {
+        let events = self.events(until)?;
+        Ok(events.into_iter().map(change).collect())
+    }
+
+    /// Waits for the next change of something else than the content of files called
+    /// `but`; `false` when there was none before the deadline.
+    pub fn wait_until(&self, deadline: Instant, but: &str) -> io::Result<bool> {
+        let counts = |event: &InotifyEvent| {
+            event.mask != AddWatchFlags::IN_MODIFY || event.name.as_deref() != Some(but.as_ref())
+        };
+        loop {
+            let events = self.events(Some(deadline))?;
+            if events.is_empty() || events.iter().any(counts) {
+                return Ok(!events.is_empty());
+            }
+        }
+    }
+
+    fn events(&self, until: Option<Instant>) -> io::Result<Vec<InotifyEvent>> {
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
@@ -102,32 +121,9 @@ impl Changes {
                 Err(error) => return Err(error.into()),
             }
             match self.inotify.read_events() {
-                Ok(events) => return Ok(events.into_iter().map(change).collect()),
+                Ok(events) => return Ok(events),
                 Err(Errno::EINTR | Errno::EAGAIN) => {}
                 Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Waits for the next change of something else than the content of files called
-    /// `but`; `false` when there was none before the deadline.
-    pub fn wait_until(&self, deadline: Instant, but: &str) -> io::Result<bool> {
-        loop {
-            let left = timeout(deadline.saturating_duration_since(Instant::now()));
-            let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, left) {
-                Ok(0) if Instant::now() >= deadline => return Ok(false),
-                Ok(0) | Err(Errno::EINTR) => continue,
-                Ok(_) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let events = self.inotify.read_events()?;
-            let counts = |event: &InotifyEvent| {
-                event.mask != AddWatchFlags::IN_MODIFY
-                    || event.name.as_deref() != Some(but.as_ref())
-            };
-            if events.iter().any(counts) {
-                return Ok(true);
             }
         }
     }
@@ -180,5 +176,28 @@ mod tests {
         other.write_all(b"x").unwrap();
         log.write_all(b"x").unwrap();
         assert_eq!(now(), []);
+    }
+
+    #[test]
+    fn one_file_that_grows_does_not_wake_who_waits_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut busy = fs::File::create_new(dir.path().join("busy")).unwrap();
+        let mut other = fs::File::create_new(dir.path().join("other")).unwrap();
+        let open = fs::File::open(dir.path()).unwrap();
+        let changes = Changes::in_directory(&open).unwrap();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let wakes = || changes.wait_until(soon(), "busy").unwrap();
+
+        assert!(!wakes());
+        busy.write_all(b"x").unwrap();
+        assert!(!wakes());
+        busy.write_all(b"x").unwrap();
+        other.write_all(b"x").unwrap();
+        assert!(wakes());
+        fs::remove_file(dir.path().join("busy")).unwrap();
+        assert!(wakes());
+        // A moment that has come already hides nothing that has happened.
+        other.write_all(b"x").unwrap();
+        assert!(changes.wait_until(Instant::now(), "busy").unwrap());
     }
 }

@@ -16,4 +16,4 @@ pub use entry::{Attached, Entry, FindingCounts, Finished, Gap, NamedJob};
 pub use key::Key;
 pub use line::{Line, Malformed};
 pub use log::Log;
-pub use tail::{LINE_MAX, Tail, is_finished};
+pub use tail::{LINE_MAX, Tail, is_finished, last_line};

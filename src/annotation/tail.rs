@@ -125,21 +125,32 @@ impl Tail {
     }
 }
 
+/// The line that a log ends with, without its end; `None` where that is torn, or longer
+/// than what is read at a time. Lines that end a log for good are short.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn last_line(log: &File) -> io::Result<Option<Vec<u8>>> {
+    let length = log.metadata()?.len();
+    let mut end = vec![0; usize::try_from(length.min(STEP as u64)).unwrap_or_default()];
+    let begin = length - end.len() as u64;
+    log.read_exact_at(&mut end, begin)?;
+    if end.pop() != Some(b'\n') {
+        return Ok(None);
+    }
+    Ok(match memchr::memrchr(b'\n', &end) {
+        Some(before) => Some(end.split_off(before + 1)),
+        None => (begin == 0).then_some(end),
+    })
+}
+
 /// Whether the last complete line of a log says that the container ended.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn is_finished(log: &File) -> io::Result<bool> {
-    // That line is short: of a longer one this is not the beginning.
-    let length = log.metadata()?.len();
-    let mut end = vec![0; usize::try_from(length.min(STEP as u64)).unwrap_or_default()];
-    let begin = length - end.len() as u64;
-    log.read_exact_at(&mut end, begin)?;
-    let Some(last) = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|b| *b == b'\n').next())
-    else {
-        return Ok(false);
-    };
-    Ok(Line::parse(last).is_ok_and(|line| line.key == Key::Finished))
+    let last = last_line(log)?;
+    Ok(last.is_some_and(|last| Line::parse(&last).is_ok_and(|line| line.key == Key::Finished)))
 }
 
 #[cfg(test)]
@@ -184,6 +195,29 @@ mod tests {
                 assert_eq!(tail.position(), position);
             }
             assert_eq!(tail.is_torn(), torn);
+        }
+    }
+
+    #[test]
+    fn the_last_line_is_read_from_the_end() {
+        let long = "x".repeat(STEP - 1);
+        for (text, want) in [
+            ("".to_owned(), None),
+            ("a".to_owned(), None),
+            ("a\nb".to_owned(), None),
+            ("a\n".to_owned(), Some("a")),
+            ("a\nb\n".to_owned(), Some("b")),
+            ("a\n\n".to_owned(), Some("")),
+            (format!("{long}\n"), Some(&*long)),
+            (format!("{long}\nb\n"), Some("b")),
+            // Of one that does not fit its end is not taken for it.
+            (format!("a\n{long}\n"), None),
+            (format!("x{long}\n"), None),
+        ] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let want = want.map(|line| line.as_bytes().to_vec());
+            assert!(last_line(&file).unwrap() == want, "{} bytes", text.len());
         }
     }
 

@@ -1,7 +1,7 @@
 //! `buildwarden diff`: what this build executed that the last one did not.
 
 use super::{
-    Exit, report,
+    Exit, output, report,
     terminal::{self, Colour},
 };
 use crate::report::{
@@ -11,10 +11,7 @@ use crate::report::{
 };
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Show what a build executed that an earlier one did not
 ///
@@ -44,7 +41,7 @@ pub(super) struct Args {
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Write to this file, not to standard output
+    /// Write to this file, not to standard output; a link there is replaced, not followed
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Let no two different paths count as the same
@@ -108,11 +105,6 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             text::difference(&difference, Layout { width, colour })
         }
     };
-    match &args.output {
-        Some(path) => {
-            fs::write(path, text).with_context(|| format!("{}: cannot write it", path.display()))?
-        }
-        None => drop(terminal::print(&text)?),
-    }
+    output::write(&text, args.output.as_deref())?;
     Ok(args.fail_on_new.and_then(|gate| gate.strikes(&difference)).unwrap_or(Exit::Success))
 }

@@ -4,7 +4,7 @@ use super::Exit;
 use crate::config::Settings;
 use crate::doctor::{Status, examine, terminal};
 use crate::report::json;
-use crate::trace;
+use crate::trace::Trial;
 use anyhow::Context;
 use std::io::{self, Write};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let settings = Settings::load(config);
-    let examination = examine(config, &settings, &trace::features(), !args.no_probe);
+    let examination = examine(config, &settings, &Trial::run(), !args.no_probe);
     let text = if args.json {
         json::pretty(&examination).context("checks as JSON")?
     } else {

@@ -39,6 +39,6 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         text.push('\n');
     }
     terminal::print(&text)?;
-    let failed = tallies.values().any(|tally| tally.failed > 0);
+    let failed = tallies.values().any(|tally| tally.error.is_some());
     Ok(if failed { Exit::Failure } else { Exit::Success })
 }

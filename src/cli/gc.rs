@@ -2,7 +2,7 @@
 
 use super::{Exit, terminal};
 use crate::{
-    collect::{self, Surplus},
+    collect::{self, CollectError, Surplus},
     config::{KeepAge, KeepSize, Settings},
     escape,
 };
@@ -43,8 +43,9 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         settings.keep.size = size;
     }
     if args.dry_run {
-        terminal::print(&surplus(&collect::surplus(&settings)?, "would be removed"))?;
-        return Ok(Exit::Success);
+        let mut errors = Vec::new();
+        let found = collect::surplus(&settings, &mut errors)?;
+        return told(&errors, &surplus(&found, "would be removed"));
     }
     let swept = collect::sweep(&settings, config, args.unload);
     let mut text = String::new();
@@ -67,11 +68,15 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     if swept.unloaded > 0 {
         text += &format!("{} probe sets unloaded\n", swept.unloaded);
     }
-    for error in &swept.errors {
+    told(&swept.errors, &text)
+}
+
+fn told(errors: &[CollectError], text: &str) -> anyhow::Result<Exit> {
+    for error in errors {
         terminal::say(&error.to_string());
     }
-    terminal::print(&text)?;
-    Ok(if swept.errors.is_empty() { Exit::Success } else { Exit::Failure })
+    terminal::print(text)?;
+    Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
 /// A line for each run, and their sum.

@@ -14,6 +14,7 @@ mod hook;
 mod install;
 mod list;
 mod manual;
+mod output;
 mod recipe;
 mod report;
 mod run;
@@ -23,6 +24,7 @@ mod uninstall;
 mod verify;
 mod watch;
 mod which_job;
+mod which_report;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};

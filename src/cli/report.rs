@@ -5,8 +5,9 @@ mod job;
 use super::{
     Exit,
     fail_on::FailOn,
-    formats,
+    formats, output,
     terminal::{self, Colour},
+    which_report::WhichReport,
 };
 use crate::{
     collect::read_key,
@@ -21,7 +22,7 @@ use crate::{
         signed,
         text::Layout,
     },
-    store::{State, Store, StoreError},
+    store::{State, Store},
 };
 use anyhow::{Context, bail};
 use std::{
@@ -52,10 +53,11 @@ Examples:
   buildwarden report --job JOB --format markdown --output r.md --format sarif --output r.sarif
 
 With --job or --this-job, and --fail-on, it waits until the containers of the job that run have
-ended; a job without any fails.
+ended; a job without any fails, but with --none-ok.
 
 Exit codes:
-   0  the report was shown; with --fail-on: no such finding, and everything was seen
+   0  the report was shown; with --fail-on: no such finding, and everything was seen; with
+      --none-ok: also when there is no container of the job
    1  there is no such report, or it cannot be read or written
   10  --fail-on: there is a finding of that importance or above
   11  --fail-on: no such finding, but not everything was seen: also when there is no container of
@@ -76,7 +78,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID|FILE", conflicts_with = "jobs")]
     baseline: Option<String>,
     /// Write to this file (- is standard output); the first is that of the first --format,
-    /// and so on
+    /// and so on. A link there is replaced, not followed
     #[arg(long, value_name = "FILE")]
     output: Vec<PathBuf>,
     /// With --format in-toto: an artifact that the Statement is about; may be given several times
@@ -144,7 +146,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             Some(key) => signed::seal(&text, key).context("signing the report")?,
             None => text,
         };
-        write(&text, to)?;
+        output::write(&text, to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes(&report)).unwrap_or(Exit::Success))
 }
@@ -163,15 +165,6 @@ fn layout(args: &Args, to: Option<&Path>) -> Layout {
     Layout { width, colour }
 }
 
-fn write(text: &str, to: Option<&Path>) -> anyhow::Result<()> {
-    match to {
-        Some(path) => {
-            fs::write(path, text).with_context(|| format!("{}: cannot write it", path.display()))
-        }
-        None => terminal::print(text).map(drop),
-    }
-}
-
 /// The report that the argument means.
 pub(super) fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> {
     if what == "-" {
@@ -179,15 +172,10 @@ pub(super) fn read(what: &str, config: Option<&Path>) -> anyhow::Result<Report> 
         io::stdin().read_to_end(&mut bytes).context("standard input")?;
         return json::parse(&bytes).context("standard input");
     }
-    if what.contains('/') || what.ends_with(".json") {
-        return read_file(Path::new(what));
-    }
-    let store = Store::of(&Settings::load(config)?);
-    let run = match store.find(what) {
-        Err(StoreError::Unknown { .. }) if Path::new(what).exists() => {
-            return read_file(Path::new(what));
-        }
-        run => run?,
+    let store = || Ok(Store::of(&Settings::load(config)?));
+    let (store, run) = match WhichReport::find(what, store)? {
+        WhichReport::File(path) => return read_file(&path),
+        WhichReport::Run(store, run) => (store, run),
     };
     match run.report()? {
         Some(bytes) => json::parse(&bytes).with_context(|| run.path().display().to_string()),

@@ -1,6 +1,6 @@
 //! `buildwarden run`: a command traced without an engine.
 
-use super::{Exit, fail_on::FailOn, terminal::say};
+use super::{Exit, fail_on::FailOn, output::write_file, terminal::say};
 use crate::{
     collect::{self, RunOutcome, RunRequest},
     config::Settings,
@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// The CI job that the command belongs to [default: as the CI system's variables say]
     #[arg(long)]
     job: Option<String>,
-    /// Copy the report to this file
+    /// Copy the report to this file; a link there is replaced, not followed
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Fail when there is a finding of this importance or above
@@ -73,7 +73,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     };
     say(&format!("{}: {}", summary(&report), path.display()));
     if let Some(copy) = &args.report
-        && let Err(error) = std::fs::copy(&path, copy)
+        && let Err(error) = std::fs::read(&path).and_then(|bytes| write_file(copy, &bytes))
     {
         say(&format!("{}: cannot write the report: {error}", copy.display()));
     }

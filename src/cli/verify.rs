@@ -1,6 +1,6 @@
 //! `buildwarden verify`: whether a report and what lies beside it hold.
 
-use super::{Exit, terminal};
+use super::{Exit, terminal, which_report::WhichReport};
 use crate::{
     collect::{
         Rules,
@@ -9,15 +9,15 @@ use crate::{
     config::Settings,
     escape,
     report::{json, signed::PublicKey},
-    store::{Store, StoreError},
+    store::{Store, open_regular},
     verify::{self, Files, Problem, Verification},
 };
 use anyhow::{Context, bail};
+use nix::fcntl::AT_FDCWD;
 use std::{
     fmt::Write as _,
     fs::{self, File},
-    io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -53,10 +53,13 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     let key = args.public_key.as_deref().map(read_public_key).transpose()?;
     let settings = Settings::load(config);
-    let report = match &settings {
-        _ if is_path(&args.what) => PathBuf::from(&args.what),
-        Ok(settings) => find(settings, &args.what)?,
+    let store = || match &settings {
+        Ok(settings) => Ok(Store::of(settings)),
         Err(error) => bail!("{error}"),
+    };
+    let report = match WhichReport::find(&args.what, store)? {
+        WhichReport::File(path) => path,
+        WhichReport::Run(_, run) => run.path().join(REPORT),
     };
     let files = open(&report)?;
     let rules = match &settings {
@@ -72,18 +75,6 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         if args.json { json::pretty(&found).context("result as JSON")? } else { text(&found) };
     terminal::print(&text)?;
     Ok(if found.verified { Exit::Success } else { Exit::DoesNotHold })
-}
-
-fn is_path(what: &str) -> bool {
-    what.contains('/') || what.ends_with(".json")
-}
-
-/// Where the report is, or has to be.
-fn find(settings: &Settings, what: &str) -> anyhow::Result<PathBuf> {
-    match Store::of(settings).find(what) {
-        Err(StoreError::Unknown { .. }) if Path::new(what).exists() => Ok(what.into()),
-        run => Ok(run?.path().join(REPORT)),
-    }
 }
 
 /// The files of the run: the report may be called otherwise, those beside it may not.
@@ -108,19 +99,8 @@ fn content(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Opens a file; none when there is none. No link is followed: what is checked is what
-/// lies there.
 fn open_file(path: &Path) -> anyhow::Result<Option<File>> {
-    // A pipe in the file's place must not hang us.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = match File::options().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.with_context(|| format!("{}: cannot open it", shown(path)))?,
-    };
-    if !file.metadata().with_context(|| shown(path))?.is_file() {
-        bail!("{}: expected a regular file", shown(path));
-    }
-    Ok(Some(file))
+    open_regular(AT_FDCWD, path).with_context(|| format!("{}: cannot open it", shown(path)))
 }
 
 fn read_public_key(path: &Path) -> anyhow::Result<PublicKey> {
@@ -180,6 +160,9 @@ fn text(found: &Verification) -> String {
     }
     for note in &found.notes {
         let _ = writeln!(out, "  note: {}", escape::prose(note));
+    }
+    if found.notes_omitted > 0 {
+        let _ = writeln!(out, "  note: and {} more", found.notes_omitted);
     }
     out
 }

@@ -376,8 +376,6 @@ mod tests {
                 boot_id: None,
             },
             directory: "c".to_owned(),
-            depth: 1,
-            pid_namespace: None,
             builder: None,
             failure: None,
             lost: None,

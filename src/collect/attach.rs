@@ -295,8 +295,6 @@ fn attachment(settings: &Settings, target: &Target, directory: String, run: u32)
             boot_id: host::boot_id(),
         },
         directory,
-        depth: scope.map_or(0, |scope| scope.depth),
-        pid_namespace: scope.and_then(|scope| scope.pid_namespace),
         builder: build::process_of(identity.engine.as_deref()),
         failure: None,
         lost: None,

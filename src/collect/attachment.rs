@@ -15,10 +15,6 @@ pub(super) struct Attachment {
     pub(super) attached: Attached,
     /// The name of the directory of its log and report.
     pub(super) directory: String,
-    /// Depth of its cgroup.
-    pub(super) depth: u32,
-    /// The inode number of its pid namespace, where it has its own.
-    pub(super) pid_namespace: Option<u32>,
     /// The process that runs the build it is a step of.
     #[serde(default)]
     pub(super) builder: Option<String>,

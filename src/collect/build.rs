@@ -37,6 +37,9 @@ struct Link {
     build: String,
     /// The directory that the step writes to.
     layer: Option<Layer>,
+    /// The image that a step of the classic builder stands on.
+    #[serde(default)]
+    image: Option<String>,
 }
 
 /// A directory, by what no other ever has: a path can come back.
@@ -66,7 +69,7 @@ impl Layer {
 pub(super) fn process_of(engine: Option<&str>) -> Option<String> {
     let ancestors = if engine? == "buildah" { host::ancestors() } else { return None };
     let builder = builder(ancestors)?;
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let boot = host::boot_id()?;
     let boot = boot.split('-').next()?;
     Some(format!("{boot}-{}-{}", builder.pid, builder.start))
 }
@@ -101,20 +104,24 @@ pub(super) fn upon(
         return of(link.build);
     }
     let runs = containers_directory(settings);
-    let (before, layer) = match container.engine.as_deref()? {
+    let own = directory.path().file_name()?.to_str()?;
+    let (build, layer, image) = match container.engine.as_deref()? {
         "buildkit" => {
             let overlay = overlay(&path_of(container.bundle.as_ref()?), bundle)?;
-            (last_below(&runs, &overlay.lower), Some(Layer::of(&overlay.upper)?))
+            let before = last_below(&runs, &overlay.lower);
+            let build = before.and_then(|run| go_on(&runs.join(run), own, None));
+            (build, Some(Layer::of(&overlay.upper)?), None)
         }
         "docker" => {
-            let id = ContainerId::new(&container.id).ok()?;
-            (oci::classic_step(&id, bundle)?.before.map(|id| id.to_string()), None)
+            let step = oci::classic_step(&ContainerId::new(&container.id).ok()?, bundle)?;
+            let build = step.before.and_then(|before| {
+                go_on(&runs.join(before.container.as_str()), own, Some(&before.image))
+            });
+            (build, None, Some(step.image))
         }
         _ => return None,
     };
-    let own = directory.path().file_name()?.to_str()?;
-    let build = before.and_then(|run| go_on(&runs.join(run), own));
-    let link = Link { build: build.unwrap_or_else(|| own.to_owned()), layer };
+    let link = Link { build: build.unwrap_or_else(|| own.to_owned()), layer, image };
     directory.put_new(file::BUILD, &serde_json::to_vec(&link).ok()?).ok()?;
     of(link.build)
 }
@@ -144,12 +151,12 @@ fn is_recent(directory: fs::Metadata) -> bool {
     directory.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < RECENT))
 }
 
-/// Goes on with the build of an earlier step; `None` when another step does, or it is long
-/// ago.
-fn go_on(before: &Path, own: &str) -> Option<String> {
+/// Goes on with the build of an earlier step; `None` when another step does, it is long ago,
+/// or it did not stand on `image`, without which any image could claim to be of its build.
+fn go_on(before: &Path, own: &str, image: Option<&str>) -> Option<String> {
     is_recent(fs::metadata(before).ok()?).then_some(())?;
     let directory = Directory::open(before).ok()??;
-    let link = read(&directory)?;
+    let link = read(&directory).filter(|link| link.image.as_deref() == image)?;
     let first = directory.put_new(file::BUILD_NEXT, own.as_bytes()).ok()?;
     let ours = || {
         directory
@@ -202,9 +209,9 @@ mod tests {
             let base = runs.path().join("base.layer");
             let lower: Vec<_> = below.into_iter().chain([base]).collect();
             let build = last_below(runs.path(), &lower)
-                .and_then(|before| go_on(&runs.path().join(before), name))
+                .and_then(|before| go_on(&runs.path().join(before), name, None))
                 .unwrap_or_else(|| name.to_owned());
-            let link = Link { build, layer: Layer::of(&upper) };
+            let link = Link { build, layer: Layer::of(&upper), image: None };
             directory.put_new(file::BUILD, &serde_json::to_vec(&link).unwrap()).unwrap();
             link.build
         };
@@ -217,16 +224,36 @@ mod tests {
         assert_eq!(run("c2", Some("a1")), "c2");
         assert_eq!(run("c3", Some("c2")), "c2");
         // Once more by another collector of the same run.
-        assert_eq!(go_on(&runs.path().join("a2"), "a3").as_deref(), Some("a1"));
-        assert_eq!(go_on(&runs.path().join("a2"), "x"), None);
+        assert_eq!(go_on(&runs.path().join("a2"), "a3", None).as_deref(), Some("a1"));
+        assert_eq!(go_on(&runs.path().join("a2"), "x", None), None);
         // Long ago.
         let long_ago = SystemTime::now() - 2 * RECENT;
         File::open(runs.path().join("a3")).unwrap().set_modified(long_ago).unwrap();
         assert_eq!(last_below(runs.path(), &[runs.path().join("a3.layer")]), None);
-        assert_eq!(go_on(&runs.path().join("a3"), "a4"), None);
+        assert_eq!(go_on(&runs.path().join("a3"), "a4", None), None);
         // A directory that is another one by now.
         fs::rename(runs.path().join("b2.layer"), runs.path().join("old")).unwrap();
         fs::create_dir(runs.path().join("b2.layer")).unwrap();
         assert_eq!(last_below(runs.path(), &[runs.path().join("b2.layer")]), None);
+    }
+
+    #[test]
+    fn an_image_that_names_a_step_and_does_not_stand_on_it_takes_nothing_over() {
+        let runs = tempfile::tempdir().unwrap();
+        let step = |name: &str, image: Option<&str>| {
+            let directory = Directory::create(runs.path(), name, None).unwrap().unwrap();
+            let image = image.map(str::to_owned);
+            let link = Link { build: name.to_owned(), layer: None, image };
+            directory.put_new(file::BUILD, &serde_json::to_vec(&link).unwrap()).unwrap();
+        };
+        step("classic", Some("sha256:11"));
+        step("buildkit", None);
+        let go_on = |before: &str, own, image| go_on(&runs.path().join(before), own, image);
+        assert_eq!(go_on("classic", "x", Some("sha256:22")), None);
+        assert_eq!(go_on("classic", "x", None), None);
+        assert_eq!(go_on("buildkit", "x", Some("sha256:11")), None);
+        // Nor has it kept the one that does from going on.
+        assert_eq!(go_on("classic", "next", Some("sha256:11")).as_deref(), Some("classic"));
+        assert_eq!(go_on("buildkit", "next", None).as_deref(), Some("buildkit"));
     }
 }

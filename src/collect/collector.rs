@@ -145,7 +145,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         // A report that cannot be written leaves everything to poststop or `gc`, which have
         // other means, and somebody to tell.
         finish(settings, session, drain.as_ref())?;
-        release(held, slot.map(|slot| (&probes, slot)))
+        release(settings, held, slot.map(|slot| (&probes, slot)))
     })
 }
 

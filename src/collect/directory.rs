@@ -8,7 +8,7 @@ use nix::{
     fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2},
     sys::stat::{Mode, fchmod, fstat, mkdirat},
     time::{ClockId, clock_gettime},
-    unistd::{Gid, UnlinkatFlags, fchown, unlinkat},
+    unistd::{Gid, UnlinkatFlags, fchown, gettid, unlinkat},
 };
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, statat};
 use std::{
@@ -24,6 +24,8 @@ const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o750);
 /// Mode of those that a group may read: what is made in them is the group's too, which a
 /// collector without privileges could not see to.
 const GROUP_DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o2750);
+/// What the name of a file ends with until it is whole.
+const STAGED: &str = ".new";
 /// Mode of files.
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
 
@@ -108,13 +110,14 @@ impl Directory {
         }
     }
 
-    /// Opens the directory `name` in it; `None` when there is none.
+    /// Opens the directory `name` in it; `None` when there is none, as where a sweep has
+    /// put a placeholder for it.
     pub(super) fn below(&self, name: &str) -> Result<Option<Directory>, CollectError> {
         let path = self.path.join(name);
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Directory { fd, path })),
-            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(error) => Err(CollectError::file(&path, "open", error)),
         }
     }
@@ -200,30 +203,33 @@ impl Directory {
     }
 
     /// Puts `content` under `name`, whole or not at all; `false` when there is such a
-    /// file already, which stays as it is.
+    /// file already, which stays as it is. Several may do so at once.
     pub(super) fn put_new(&self, name: &str, content: &[u8]) -> Result<bool, CollectError> {
-        self.put_new_by(&format!(".{name}.new"), name, content)
-    }
-
-    /// The same where several may come at the same time: none takes another's half for its own.
-    pub(super) fn put_first(&self, name: &str, content: &[u8]) -> Result<bool, CollectError> {
-        self.put_new_by(&format!(".{name}.{}.new", std::process::id()), name, content)
-    }
-
-    fn put_new_by(&self, staging: &str, name: &str, content: &[u8]) -> Result<bool, CollectError> {
-        self.remove(staging)?;
-        let mut file = self.file(staging, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        // No two threads have the same number; what had it before was killed.
+        let staging = format!(".{name}.{}{STAGED}", gettid());
+        self.remove(&staging)?;
+        let mut file = self.file(&staging, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
         let path = self.path.join(name);
         file.write_all(content).map_err(|error| {
-            let _ = self.remove(staging);
+            let _ = self.remove(&staging);
             CollectError::io(&path, "write", error)
         })?;
         let flags = RenameFlags::RENAME_NOREPLACE;
-        match renameat2(&self.fd, staging, &self.fd, name, flags) {
+        match renameat2(&self.fd, staging.as_str(), &self.fd, name, flags) {
             Ok(()) => Ok(true),
-            Err(Errno::EEXIST) => self.remove(staging).map(|()| false),
-            Err(error) => Err(CollectError::file(&path, "write", error)),
+            Err(Errno::EEXIST) => self.remove(&staging).map(|()| false),
+            Err(error) => {
+                let _ = self.remove(&staging);
+                Err(CollectError::file(&path, "write", error))
+            }
         }
+    }
+
+    /// Removes what writers that were killed have left.
+    pub(super) fn remove_staged(&self) -> Result<(), CollectError> {
+        let entries = self.entries()?.into_iter();
+        let mut names = entries.filter_map(|entry| entry.name.ok());
+        names.try_for_each(|name| staged(&name).map_or(Ok(()), |_| self.remove(&name)))
     }
 
     /// Removes `name`, if it is there.
@@ -248,6 +254,14 @@ impl Directory {
         }
         Ok(File::from(fd))
     }
+}
+
+/// The name that a file was to get whose writer was killed before, in [`Directory::put_new`] or
+/// in one that has no number.
+pub(super) fn staged(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('.')?.strip_suffix(STAGED)?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    Some(name.rsplit_once('.').filter(|(_, tid)| is_number(tid)).map_or(name, |(name, _)| name))
 }
 
 /// Makes a directory with those above it, which everybody may pass.
@@ -283,4 +297,61 @@ fn group_id(name: &str) -> Result<Gid, CollectError> {
         .and_then(|fields| std::str::from_utf8(fields.get(2)?).ok()?.parse().ok())
         .map(Gid::from_raw)
         .ok_or_else(|| CollectError::Group(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::Barrier, thread};
+
+    #[test]
+    fn of_several_at_once_one_is_first() {
+        const WRITERS: usize = 4;
+        let root = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..200).map(|n| format!("file{n}")).collect();
+        let start = Barrier::new(WRITERS);
+        let write = |writer: usize| {
+            let directory = Directory::open(root.path()).unwrap().unwrap();
+            let content = writer.to_string();
+            let put = |name: &String| {
+                start.wait();
+                directory.put_new(name, content.as_bytes()).map_err(|error| error.to_string())
+            };
+            // All of them, or the others would wait.
+            names.iter().map(put).collect::<Vec<_>>()
+        };
+        let written: Vec<_> = thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS).map(|n| scope.spawn(move || write(n))).collect();
+            writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        });
+        for (n, name) in names.iter().enumerate() {
+            let puts: Vec<_> = written.iter().map(|written| written[n].as_ref().unwrap()).collect();
+            let first: Vec<_> = (0..WRITERS).filter(|writer| *puts[*writer]).collect();
+            let content = fs::read_to_string(root.path().join(name)).unwrap();
+            assert_eq!(first.len(), 1, "{name}");
+            assert_eq!(content, first[0].to_string(), "{name}");
+        }
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), names.len());
+    }
+
+    #[test]
+    fn what_a_killed_writer_has_left_is_known() {
+        for (name, want) in [
+            (".report.json.17.new", Some("report.json")),
+            (".exports.json.new", Some("exports.json")),
+            ("..a.2.removed.17.new", Some(".a.2.removed")),
+            ("report.json.17.new", None),
+            (".report.json.17", None),
+            ("", None),
+        ] {
+            assert_eq!(staged(name), want, "{name}");
+        }
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".attachment.json.17.new"), "{").unwrap();
+        fs::write(root.path().join("lock"), "").unwrap();
+        let directory = Directory::open(root.path()).unwrap().unwrap();
+        directory.remove_staged().unwrap();
+        let left: Vec<_> = directory.entries().unwrap().into_iter().map(|e| e.name).collect();
+        assert_eq!(left, [Ok("lock".to_owned())]);
+    }
 }

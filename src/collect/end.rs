@@ -18,7 +18,11 @@ use crate::{
     report::{Time, json, model::Verdict},
     trace::{Drain, ProbeSet, SlotId},
 };
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
+};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     fs,
@@ -59,7 +63,7 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
             Lock::Gone => return Ok(Ended::Nothing),
             Lock::Held(held) => return take_over(settings, held),
             Lock::Busy(holder) if is_collector(settings, id, holder)? => {
-                end_collector(holder, id)?;
+                end_collector(holder, settings, id)?;
             }
             // Another poststop, a sweep, or a collector that has not said yet that it is one.
             Lock::Busy(_) => wait(RETRY_MS),
@@ -85,13 +89,24 @@ fn wait(milliseconds: u16) {
     let _ = poll(&mut [], PollTimeout::from(milliseconds));
 }
 
-/// Tells the collector to finish, and waits until it is gone.
-fn end_collector(pid: Pid, id: &ContainerId) -> Result<(), CollectError> {
+/// Tells the collector to finish, and waits until it is gone or has removed the container's
+/// run directory, which it does when everything is written.
+fn end_collector(pid: Pid, settings: &Settings, id: &ContainerId) -> Result<(), CollectError> {
     let Ok(collector) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
+    // Without it (users have few) it has to be gone.
+    let removal = Inotify::init(InitFlags::IN_CLOEXEC).ok();
+    if let Some(removal) = &removal {
+        let run = settings.run_dir.join(id.as_str());
+        if let Err(Errno::ENOENT) = removal.add_watch(&run, AddWatchFlags::IN_DELETE_SELF) {
+            return Ok(());
+        }
+    }
     for signal in [Signal::TERM, Signal::KILL] {
         // It may have gone by itself.
         let _ = pidfd_send_signal(&collector, signal);
-        let mut fds = [PollFd::new(collector.as_fd(), PollFlags::POLLIN)];
+        let fds = [Some(collector.as_fd()), removal.as_ref().map(|removal| removal.as_fd())];
+        let mut fds: Vec<_> =
+            fds.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         if poll(&mut fds, PollTimeout::from(PATIENCE_MS)).is_ok_and(|ready| ready > 0) {
             return Ok(());
         }
@@ -106,7 +121,7 @@ fn end_collector(pid: Pid, id: &ContainerId) -> Result<(), CollectError> {
 pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, CollectError> {
     let Some(attachment) = Attachment::read(&held.run)? else {
         // The hook was killed before it registered anything.
-        remove_run(&held.run)?;
+        remove_run(held.run)?;
         return Ok(Ended::Nothing);
     };
     let probes = ProbeSet::open(&settings.bpffs)?;
@@ -117,13 +132,13 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     let mut session = match Session::open(settings, attachment) {
         Ok(session) => session,
         // Its log and report are beyond us; the next start of this id is not.
-        Err(error) => return release(held, recording).and(Err(error)),
+        Err(error) => return release(settings, held, recording).and(Err(error)),
     };
     let report = session.directory.path().join(file::REPORT);
     if let Some(written) = session.directory.content(file::REPORT)? {
         // By a collector that could not release, or was killed before or in what follows.
         let concluded = conclude(settings, &mut session, &written);
-        return release(held, recording).and(concluded).map(|()| Ended::Nothing);
+        return release(settings, held, recording).and(concluded).map(|()| Ended::Nothing);
     }
     // Where there never was a collector, nobody has started it.
     let _ = spawn_exporter(settings, &container);
@@ -134,7 +149,7 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     });
     let reported = finish(settings, session, drain.as_ref());
     // Whatever became of it: nobody comes after us, and the next start of this id may.
-    let released = release(held, recording);
+    let released = release(settings, held, recording);
     let verdict = reported?;
     released.map(|()| Ended::TakenOver { verdict, report })
 }
@@ -173,15 +188,18 @@ pub(super) fn finish(
 
 /// Stops recording and removes the run directory; in this order, so that whoever finds
 /// the directory finishes the job. (Before Linux 5.19 a collector without privileges
-/// cannot; poststop and `gc` can.)
+/// cannot; poststop and `gc` can.) The ring goes last: that waits for the kernel, and the
+/// container's engine need not. After a kill, `gc` finds a slot that nobody's directory names.
 pub(super) fn release(
+    settings: &Settings,
     held: Held,
     recording: Option<(&ProbeSet, SlotId)>,
 ) -> Result<(), CollectError> {
-    if let Some((probes, slot)) = recording {
-        probes.release(slot)?;
-    }
-    remove_run(&held.run)
+    let Some((probes, slot)) = recording else { return remove_run(held.run) };
+    let cgroup = probes.unregister(slot)?;
+    remove_run(held.run)?;
+    probes.release_if(&settings.bpffs, slot, cgroup)?;
+    Ok(())
 }
 
 /// Writes the report and the log's last line.
@@ -227,11 +245,28 @@ pub(super) fn report(
 }
 
 /// Removes a run directory; the lock last, so that whoever waits for it sees that
-/// it is gone.
-pub(super) fn remove_run(run: &Directory) -> Result<(), CollectError> {
-    // Also what somebody was killed over who was about to write it.
-    let names = run.entries()?.into_iter().filter_map(|entry| entry.name.ok());
-    names.filter(|name| !Held::is_of(name)).try_for_each(|name| run.remove(&name))?;
-    Held::remove(run)?;
-    fs::remove_dir(run.path()).map_err(|error| CollectError::io(run.path(), "remove", error))
+/// it is gone. Nobody is told that it is while it is held open.
+fn remove_run(run: Directory) -> Result<(), CollectError> {
+    Attachment::remove(&run)?;
+    run.remove(PID)?;
+    run.remove_staged()?;
+    Held::remove(&run)?;
+    let path = run.path().to_owned();
+    drop(run);
+    fs::remove_dir(&path).map_err(|error| CollectError::io(&path, "remove", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_directory_goes_with_what_a_killed_hook_has_left() {
+        let root = tempfile::tempdir().unwrap();
+        let run = Directory::create(root.path(), "a", None).unwrap().unwrap();
+        let path = run.path().to_owned();
+        fs::write(path.join(".attachment.json.17.new"), "{").unwrap();
+        remove_run(run).unwrap();
+        assert!(!path.exists());
+    }
 }

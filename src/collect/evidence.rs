@@ -105,7 +105,7 @@ pub(super) fn salt(settings: &Settings) -> Result<Vec<u8>, CollectError> {
     File::open(source)
         .and_then(|mut random| random.read_exact(&mut salt))
         .map_err(|error| CollectError::io(source, "read", error))?;
-    directory.put_first(NAME, &salt)?;
+    directory.put_new(NAME, &salt)?;
     // Somebody may have been faster: one salt for all.
     Ok(directory.content(NAME)?.unwrap_or(salt))
 }

@@ -57,11 +57,6 @@ impl Lock {
 }
 
 impl Held {
-    /// Whether this is the lock file's name.
-    pub(super) fn is_of(name: &str) -> bool {
-        name == FILE
-    }
-
     /// Removes the lock file, and with it the lock.
     pub(super) fn remove(run: &Directory) -> Result<(), CollectError> {
         run.remove(FILE)

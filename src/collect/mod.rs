@@ -42,6 +42,9 @@ pub use sweep::{Swept, sweep};
 use crate::{config::Settings, escape};
 use std::{fmt::Display, io::Write as _, path::PathBuf};
 
+/// Findings that a log takes, and as many allowed matches; a report counts the others.
+pub const FINDINGS_MAX: u64 = session::FINDINGS_MAX;
+
 /// Names of the files in a container's report directory.
 pub mod file {
     /// The annotation log.

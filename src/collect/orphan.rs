@@ -41,13 +41,14 @@ pub(super) enum Adopted {
 /// To be asked for before one looks for run directories: a hook makes the run
 /// directory first, and it goes last.
 pub(super) fn without_end(settings: &Settings, errors: &mut Vec<CollectError>) -> Vec<String> {
-    names(settings).unwrap_or_else(|error| {
+    names(settings, errors).unwrap_or_else(|error| {
         errors.push(error);
         Vec::new()
     })
 }
 
-fn names(settings: &Settings) -> Result<Vec<String>, CollectError> {
+/// One that cannot be looked at is told in `errors`, and hides no other.
+fn names(settings: &Settings, errors: &mut Vec<CollectError>) -> Result<Vec<String>, CollectError> {
     let Some(containers) = Directory::open(&containers_directory(settings))? else {
         return Ok(Vec::new());
     };
@@ -57,14 +58,20 @@ fn names(settings: &Settings) -> Result<Vec<String>, CollectError> {
         if entry.kind != FileType::Directory {
             continue;
         }
-        // Removed meanwhile, it is no business of ours.
-        let Some(directory) = containers.below(&name)? else { continue };
-        if !has_report(&directory)? || !is_concluded(&directory)? {
-            names.push(name);
+        match has_end(&containers, &name) {
+            Ok(true) => {}
+            Ok(false) => names.push(name),
+            Err(error) => errors.push(error),
         }
     }
     names.sort();
     Ok(names)
+}
+
+fn has_end(containers: &Directory, name: &str) -> Result<bool, CollectError> {
+    // Removed meanwhile, it is no business of ours.
+    let Some(directory) = containers.below(name)? else { return Ok(true) };
+    Ok(has_report(&directory)? && is_concluded(&directory)?)
 }
 
 /// A report without content is what a crash of the machine leaves of one that was
@@ -82,8 +89,9 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     if is_claimed(settings, name)? {
         return Ok(Adopted::NoOrphan);
     }
-    let path = containers_directory(settings).join(name);
-    let Some(directory) = Directory::open(&path)? else { return Ok(Adopted::NoOrphan) };
+    let containers = Directory::open(&containers_directory(settings))?;
+    let directory = containers.map(|containers| containers.below(name)).transpose()?.flatten();
+    let Some(directory) = directory else { return Ok(Adopted::NoOrphan) };
     // A collector whose run directory was removed under it ends as always. And only
     // now: whoever let go of the run directory or of this has written the report before.
     if !directory.try_lock()? {
@@ -167,15 +175,8 @@ fn rebuild(directory: &Directory, name: &str) -> Result<(ContainerId, Attachment
         }
     };
     let lost = reason.map(|reason| lost(directory, reason)).transpose()?;
-    let attachment = Attachment {
-        attached,
-        directory: name.to_owned(),
-        depth: 0,
-        pid_namespace: None,
-        builder: None,
-        failure: None,
-        lost,
-    };
+    let attachment =
+        Attachment { attached, directory: name.to_owned(), builder: None, failure: None, lost };
     Ok((id, attachment))
 }
 
@@ -244,4 +245,29 @@ fn lost(directory: &Directory, reason: &str) -> Result<Lost, CollectError> {
     let last = ours.map(|entry| entry.modified).max();
     let now = || Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
     Ok(Lost { reason: reason.to_owned(), last: last.unwrap_or_else(now) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn one_that_cannot_be_read_hides_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: root.path().to_owned(), ..Settings::default() };
+        let containers = containers_directory(&settings);
+        for name in ["a", "linked", "z"] {
+            fs::create_dir_all(containers.join(name)).unwrap();
+        }
+        symlink("/dev/null", containers.join("linked").join(file::REPORT)).unwrap();
+        fs::write(containers.join("removed"), "").unwrap();
+        let mut errors = Vec::new();
+        assert_eq!(without_end(&settings, &mut errors), ["a", "z"]);
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert!(matches!(&errors[..], [one] if one.contains("linked/report.json")), "{errors:?}");
+        // As another sweep replaces it, after it was listed.
+        let containers = Directory::open(&containers).unwrap().unwrap();
+        assert!(has_end(&containers, "removed").unwrap());
+    }
 }

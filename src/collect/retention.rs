@@ -3,7 +3,7 @@
 
 use super::{
     CollectError, clock, containers_directory,
-    directory::{Directory, Entry},
+    directory::{Directory, Entry, staged},
     file, orphan,
 };
 use crate::{
@@ -53,11 +53,14 @@ struct Found {
     foreign: Option<String>,
 }
 
-/// What would be removed now.
+/// What would be removed now. A run that cannot be looked at is told in `errors`, and stays.
 ///
 /// # Errors
-/// When the directories cannot be read.
-pub fn surplus(settings: &Settings) -> Result<Surplus, CollectError> {
+/// When the directory of the runs cannot be read.
+pub fn surplus(
+    settings: &Settings,
+    errors: &mut Vec<CollectError>,
+) -> Result<Surplus, CollectError> {
     let Some(containers) = Directory::open(&containers_directory(settings))? else {
         return Ok(Surplus::default());
     };
@@ -65,7 +68,7 @@ pub fn surplus(settings: &Settings) -> Result<Surplus, CollectError> {
         return Ok(Surplus::default());
     }
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
-    Ok(choose(find(settings, &containers)?, settings.keep, now))
+    Ok(choose(find(settings, &containers, errors)?, settings.keep, now))
 }
 
 /// Removes what is surplus. What could not be removed is told in `errors`.
@@ -81,7 +84,7 @@ pub(super) fn remove(
         return Ok(Surplus::default());
     }
     tidy(&containers, errors)?;
-    let mut surplus = surplus(settings)?;
+    let mut surplus = surplus(settings, errors)?;
     surplus.expired.retain(|run| match remove_run(settings, &containers, &run.name) {
         Ok(removed) => removed,
         Err(error) => {
@@ -119,12 +122,20 @@ fn choose(mut runs: Vec<Found>, keep: Retention, now: Time) -> Surplus {
     surplus
 }
 
-fn find(settings: &Settings, containers: &Directory) -> Result<Vec<Found>, CollectError> {
+fn find(
+    settings: &Settings,
+    containers: &Directory,
+    errors: &mut Vec<CollectError>,
+) -> Result<Vec<Found>, CollectError> {
     let mut found = Vec::new();
     for entry in containers.entries()? {
         let Some(name) = run_name(&entry, FileType::Directory) else { continue };
-        let Some(directory) = containers.below(name)? else { continue };
-        found.push(look(settings, name, &directory)?);
+        let directory = containers.below(name).transpose();
+        match directory.map(|directory| look(settings, name, &directory?)) {
+            Some(Ok(run)) => found.push(run),
+            Some(Err(error)) => errors.push(error),
+            None => {}
+        }
     }
     Ok(found)
 }
@@ -149,9 +160,7 @@ fn is_ours(entry: &Entry) -> bool {
     let is_format =
         |name: &str| Format::ALL.into_iter().any(|format| format.file_name() == Some(name));
     let named = |name: &String| {
-        // What `Directory::put_new` leaves when it is killed.
-        let staged = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new"));
-        let name = staged.unwrap_or(name);
+        let name = staged(name).unwrap_or(name);
         file::ALL.contains(&name) || is_format(name)
     };
     entry.kind == FileType::RegularFile && entry.name.as_ref().is_ok_and(named)
@@ -169,7 +178,15 @@ fn remove_run(
     }
     // From one moment to the next it is no run any more, and yet its number is not free.
     let aside = format!(".{name}{ASIDE}");
-    containers.put_new(&aside, PLACEHOLDER)?;
+    if !containers.put_new(&aside, PLACEHOLDER)? {
+        // In the run's place it would pass for the run.
+        return Err(CollectError::Malformed {
+            path: containers.path().join(&aside),
+            reason: format!(
+                "an earlier sweep could not remove it: move it away, so that {name} can go"
+            ),
+        });
+    }
     containers.exchange(&aside, name).inspect_err(|_| {
         let _ = containers.remove(&aside);
     })?;
@@ -195,22 +212,30 @@ fn tidy(containers: &Directory, errors: &mut Vec<CollectError>) -> Result<(), Co
         entries.iter().filter_map(|entry| run_name(entry, FileType::Directory)).collect();
     for entry in &entries {
         let Ok(name) = &entry.name else { continue };
-        // With `.new` it is a placeholder that was not written to its end.
-        let aside = name.strip_suffix(".new").unwrap_or(name);
-        if aside.starts_with('.') && aside.ends_with(ASIDE) {
-            let deleted = match entry.kind {
+        // It may be a placeholder that was not written to its end.
+        let aside = staged(name).unwrap_or(name);
+        let tidied = if aside.starts_with('.') && aside.ends_with(ASIDE) {
+            match entry.kind {
                 FileType::Directory => delete(containers, name),
                 _ => containers.remove(name),
-            };
-            errors.extend(deleted.err());
+            }
         } else if run_name(entry, FileType::RegularFile).is_some()
             && !runs.iter().any(|run| is_later(run, name))
-            && containers.content(name)?.as_deref() == Some(PLACEHOLDER)
         {
-            containers.remove(name)?;
-        }
+            remove_placeholder(containers, name)
+        } else {
+            Ok(())
+        };
+        errors.extend(tidied.err());
     }
     Ok(())
+}
+
+fn remove_placeholder(containers: &Directory, name: &str) -> Result<(), CollectError> {
+    match containers.content(name)? {
+        Some(content) if content == PLACEHOLDER => containers.remove(name),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `run` is a later run than `name` of what may be the same container: `a.2` is
@@ -343,7 +368,8 @@ mod tests {
                 &[
                     file::EXECS,
                     file::BUILD_NEXT,
-                    ".report.json.new",
+                    ".report.json.17.new",
+                    ".build.next.18.new",
                     "report.md",
                     ".report.sarif.new",
                 ],
@@ -374,10 +400,39 @@ mod tests {
         let containers = containers_directory(&settings);
         std::fs::write(containers.join(".c.removed"), PLACEHOLDER).unwrap();
         std::fs::write(containers.join("..c.removed.new"), "").unwrap();
+        std::fs::write(containers.join("..c.removed.17.new"), "").unwrap();
         std::fs::write(containers.join("d"), PLACEHOLDER).unwrap();
         std::fs::write(containers.join("notes"), "mine").unwrap();
         assert_eq!(sweep(&settings), [""; 0]);
         assert_eq!(left(&settings), ["b/", "notes"]);
+    }
+
+    #[test]
+    fn what_could_not_be_removed_takes_the_place_of_no_run() {
+        let (_root, settings) = host(&[
+            (".a.removed", Some(50), &["mine"]),
+            ("a", Some(40), &[]),
+            ("b", Some(40), &[]),
+        ]);
+        let mut errors = Vec::new();
+        let surplus = remove(&settings, &mut errors).unwrap();
+        assert_eq!(surplus.expired.len(), 1);
+        assert_eq!(left(&settings), [".a.removed/", "a/"]);
+        assert!(containers_directory(&settings).join("a").join(file::REPORT).exists());
+        let told = errors.iter().any(|error| error.to_string().contains("move it away"));
+        assert!(told, "{errors:?}");
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_looked_at_keeps_no_other() {
+        let (_root, settings) = host(&[("a", Some(40), &[]), ("b", Some(40), &[])]);
+        std::fs::create_dir_all(&settings.run_dir).unwrap();
+        std::fs::write(settings.run_dir.join("a"), "no directory").unwrap();
+        let mut errors = Vec::new();
+        let surplus = remove(&settings, &mut errors).unwrap();
+        assert_eq!(surplus.expired.len(), 1);
+        assert_eq!(left(&settings), ["a/"]);
+        assert_eq!(errors.len(), 1, "{errors:?}");
     }
 
     #[test]

@@ -142,7 +142,7 @@ fn release_stale(settings: &Settings, swept: &mut Swept) -> Result<(), CollectEr
     }));
     slots.retain(|(_, cgroup)| !used.contains(cgroup));
     for (slot, cgroup) in slots {
-        swept.released += usize::from(probes.release_if(slot, cgroup)?);
+        swept.released += usize::from(probes.release_if(&settings.bpffs, slot, cgroup)?);
     }
     probes.reclaim(&settings.bpffs)?;
     Ok(())

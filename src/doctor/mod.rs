@@ -11,7 +11,7 @@ pub use terminal::terminal;
 
 use crate::config::{ConfigError, DEFAULT_PATH, Settings};
 use crate::host::{Facts, Place};
-use crate::trace::Feature;
+use crate::trace::{Trial, Verified};
 use serde::Serialize;
 use std::path::Path;
 
@@ -71,6 +71,8 @@ pub struct Examination {
     pub status: Status,
     /// The checks by section.
     pub checks: Vec<Check>,
+    /// What accepting each program took the kernel's verifier; empty when it refused one.
+    pub verifier: Vec<Verified>,
 }
 
 impl Check {
@@ -109,12 +111,12 @@ impl Check {
     }
 }
 
-/// Checks everything. `settings` were read from `config`; `features` are what the caller tried in the kernel;
+/// Checks everything. `settings` were read from `config`; `trial` is what came of trying the kernel;
 /// without `with_probe` no container is started.
 pub fn examine(
     config: Option<&Path>,
     settings: &Result<Settings, ConfigError>,
-    features: &[Feature],
+    trial: &Trial,
     with_probe: bool,
 ) -> Examination {
     let facts = Facts::gather();
@@ -127,7 +129,7 @@ pub fn examine(
         run: Place::directory(&resolved.run_dir),
         state: Place::directory(&resolved.state_dir),
     };
-    let mut checks = judge(&facts, settings, &own, features);
+    let mut checks = judge(&facts, settings, &own, trial);
     if with_probe {
         checks.extend(probe(&facts, resolved, config));
     }
@@ -138,5 +140,6 @@ pub fn examine(
         version: env!("CARGO_PKG_VERSION"),
         status: checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok),
         checks,
+        verifier: trial.verified.clone(),
     }
 }

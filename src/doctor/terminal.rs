@@ -114,6 +114,7 @@ mod tests {
                 Check::warning(Section::Kernel, "file system", long, format!("mount it, {long}")),
                 Check::problem(Section::Probe, "probe", "none", "do"),
             ],
+            verifier: Vec::new(),
         };
         let plain = anstream::adapter::strip_str(&terminal(&examination, 70)).to_string();
         let want = "\

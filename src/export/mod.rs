@@ -14,7 +14,7 @@ mod syslog;
 pub use record::{Field, Kind, Record, Severity};
 
 use crate::{
-    annotation::{Changes, Line, Tail},
+    annotation::{Changes, LINE_MAX, Line, Tail},
     collect::{
         self, CollectError,
         file::{ANNOTATIONS, EXPORTS},
@@ -45,10 +45,18 @@ const BATCH: usize = 100;
 pub struct Tally {
     /// Records that the receiver took, as far as can be told.
     pub sent: u64,
-    /// Records that could not be sent.
+    /// Records that could not be sent, and lines of the log that could not be read.
     pub failed: u64,
-    /// Why the last of those could not; null when all were sent.
+    /// Why the last of those could not, or why no more were tried; null when all were sent.
     pub error: Option<String>,
+}
+
+impl Tally {
+    /// Lines of which nobody knows what records they were.
+    fn unreadable(&mut self, lines: u64, why: String) {
+        self.failed += lines;
+        self.error = Some(why);
+    }
 }
 
 /// Why nothing can be sent.
@@ -91,20 +99,26 @@ pub fn export(
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(source)) => return Err(io_error(run, source)),
     }
-    let tallies = std::thread::scope(|scope| {
-        let threads: Vec<_> = outputs(&settings.outputs)
+    Ok(Some(send_to_each(settings, run, outputs(&settings.outputs))))
+}
+
+/// What each output says: whatever ends one, the others go on and are heard.
+fn send_to_each(
+    settings: &Settings,
+    run: &Run,
+    outputs: Vec<(&'static str, Make)>,
+) -> BTreeMap<&'static str, Tally> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = outputs
             .into_iter()
             .map(|(name, make)| (name, scope.spawn(move || follow(settings, run, make()))))
             .collect();
         let joined = threads.into_iter().map(|(name, thread)| {
-            // A panic of one is no reason to lose what the others say.
-            let gone = || Tally { error: Some("it panicked".to_owned()), ..Tally::default() };
-            let tally = thread.join().unwrap_or_else(|_| Ok(gone()))?;
-            Ok((name, tally))
+            let gone = |_| Tally { error: Some("it panicked".to_owned()), ..Tally::default() };
+            (name, thread.join().unwrap_or_else(gone))
         });
-        joined.collect::<Result<BTreeMap<_, _>, ExportError>>()
-    })?;
-    Ok(Some(tallies))
+        joined.collect()
+    })
 }
 
 /// Leaves beside the log what became of it, in the place of what an earlier export left.
@@ -161,12 +175,22 @@ fn io_error(run: &Run, source: io::Error) -> ExportError {
     ExportError::Io { path: run.path().join(ANNOTATIONS), source }
 }
 
-/// Sends every record of a run to one output.
-fn follow(
+/// Sends every record of a run to one output. Where the log cannot be read to its end,
+/// that is the output's error, and what it has sent still counts.
+fn follow(settings: &Settings, run: &Run, output: Box<dyn Output>) -> Tally {
+    let mut tally = Tally::default();
+    if let Err(error) = send_all(settings, run, output, &mut tally) {
+        tally.error = Some(error.to_string());
+    }
+    tally
+}
+
+fn send_all(
     settings: &Settings,
     run: &Run,
     mut output: Box<dyn Output>,
-) -> Result<Tally, ExportError> {
+    tally: &mut Tally,
+) -> Result<(), ExportError> {
     let failed = |source| io_error(run, source);
     let changes = Changes::new().map_err(failed)?;
     let mut lines = Tail::new(open(run)?);
@@ -177,19 +201,30 @@ fn follow(
     let store = Store::of(settings);
     let mut reader = Reader::default();
     let mut patience = Patience::default();
-    let mut tally = Tally::default();
+    let mut too_long = 0;
     loop {
         // Asked before reading: what is written before a container's end is seen then.
         let live = store.is_live(&id);
         let mut batch = Vec::new();
         while batch.len() < BATCH {
             let Some(bytes) = lines.next_line().map_err(failed)? else { break };
-            batch.extend(Line::parse(bytes).ok().and_then(|line| reader.record(&line)));
+            match Line::parse(bytes).and_then(|line| reader.record(&line)) {
+                Ok(record) => batch.extend(record),
+                Err(error) => tally.unreadable(1, format!("{ANNOTATIONS}: {error}")),
+            }
+        }
+        let passed_over = lines.too_long() - too_long;
+        if passed_over > 0 {
+            too_long = lines.too_long();
+            tally.unreadable(
+                passed_over,
+                format!("{ANNOTATIONS}: a line is longer than {LINE_MAX} bytes"),
+            );
         }
         if batch.is_empty() {
             let removed = fstat(lines.file()).is_ok_and(|stat| stat.st_nlink == 0);
             if !live || removed {
-                return Ok(tally);
+                return Ok(());
             }
             changes.wait().map_err(failed)?;
             continue;
@@ -197,9 +232,126 @@ fn follow(
         let (sent, error) = output.send(&batch, &mut patience);
         tally.sent += sent as u64;
         tally.failed += (batch.len() - sent) as u64;
-        tally.error = error.or(tally.error);
+        tally.error = error.or(tally.error.take());
         if batch.iter().any(|record| record.kind == Kind::Finished) {
-            return Ok(tally);
+            return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::FileExt as _, sync::mpsc};
+    use tempfile::TempDir;
+
+    /// A receiver that takes everything.
+    struct Willing;
+
+    impl Output for Willing {
+        fn send(&mut self, records: &[Record], _: &mut Patience) -> (usize, Option<String>) {
+            (records.len(), None)
+        }
+    }
+
+    /// A line of a container's log.
+    fn line(key: &str, value: &str) -> String {
+        let time = "1970-01-01T00:00:00Z";
+        format!(r#"{{"time":"{time}","container":"web","key":"{key}","value":{value}}}"#) + "\n"
+    }
+
+    fn finished() -> String {
+        let value = r#"{"verdict":"clean","findings":{"critical":0,"medium":0},"report":null}"#;
+        line("dev.buildwarden.finished", value)
+    }
+
+    /// The run of a container that has ended.
+    struct Ended {
+        settings: Settings,
+        run: Run,
+        _root: TempDir,
+    }
+
+    impl Ended {
+        /// Its log is this, behind so many bytes of a hole.
+        fn with_log(text: &str, hole: u64) -> Ended {
+            let root = TempDir::new().unwrap();
+            let settings = Settings {
+                state_dir: root.path().join("state"),
+                run_dir: root.path().join("run"),
+                ..Settings::default()
+            };
+            let run = Store::of(&settings).run("web").unwrap();
+            fs::create_dir_all(run.path()).unwrap();
+            let log = File::create(run.path().join(ANNOTATIONS)).unwrap();
+            log.write_all_at(text.as_bytes(), hole).unwrap();
+            Ended { settings, run, _root: root }
+        }
+
+        fn send_to(&self, outputs: Vec<(&'static str, Make)>) -> BTreeMap<&'static str, Tally> {
+            send_to_each(&self.settings, &self.run, outputs)
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_counts_as_not_sent() {
+        let finished = finished();
+        let finding = line("dev.buildwarden.finding.1", "{}");
+        let malformed = "annotations.jsonl: expected a line of an annotation log: ";
+        let too_long = format!("annotations.jsonl: a line is longer than {LINE_MAX} bytes");
+        // Text, and how many bytes of a hole lie before it.
+        let cases: [(&str, u64, u64, u64, Option<&str>); 5] = [
+            (&finished, 0, 1, 0, None),
+            (&line("dev.buildwarden.other", "{}"), 0, 0, 0, None),
+            (&("torn\n".to_owned() + &finished), 0, 1, 1, Some(malformed)),
+            (&(finding + &finished), 0, 1, 1, Some(malformed)),
+            (&("\n".to_owned() + &finished), LINE_MAX as u64 + (1 << 20), 1, 1, Some(&too_long)),
+        ];
+        for (text, hole, sent, failed, error) in cases {
+            let run = Ended::with_log(text, hole);
+            let tally = &run.send_to(vec![("willing", Box::new(|| Box::new(Willing)))])["willing"];
+            assert_eq!((tally.sent, tally.failed), (sent, failed), "{text}: {tally:?}");
+            let said = tally.error.as_deref().unwrap_or_default();
+            assert!(said.starts_with(error.unwrap_or_default()), "{tally:?}");
+            assert_eq!(said.is_empty(), error.is_none(), "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn an_output_that_fails_leaves_the_others_alone() {
+        /// Says that the log is open, before it takes everything.
+        struct Telling(mpsc::Sender<()>);
+
+        impl Output for Telling {
+            fn send(
+                &mut self,
+                records: &[Record],
+                patience: &mut Patience,
+            ) -> (usize, Option<String>) {
+                self.0.send(()).unwrap();
+                Willing.send(records, patience)
+            }
+        }
+
+        let run = Ended::with_log(&finished(), 0);
+        let log = run.run.path().join(ANNOTATIONS);
+        let (tell, told) = mpsc::channel();
+        let tallies = run.send_to(vec![
+            (
+                "late",
+                Box::new(move || {
+                    told.recv().unwrap();
+                    fs::remove_file(log).unwrap();
+                    Box::new(Willing)
+                }),
+            ),
+            ("panicking", Box::new(|| panic!("as the test wants it"))),
+            ("telling", Box::new(|| Box::new(Telling(tell)))),
+        ]);
+        let said =
+            |name| (tallies[name].sent, tallies[name].failed, tallies[name].error.as_deref());
+        assert_eq!(said("late"), (0, 0, Some("web: there is no annotation log")));
+        assert_eq!(said("panicking"), (0, 0, Some("it panicked")));
+        assert_eq!(said("telling"), (1, 0, None));
     }
 }

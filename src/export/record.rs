@@ -1,7 +1,7 @@
 //! What is sent: a line of text, and its facts one by one.
 
 use crate::{
-    annotation::{Attached, Entry, Finished, Key, Line},
+    annotation::{Attached, Entry, Finished, Key, Line, Malformed},
     escape,
     report::{
         Time,
@@ -10,7 +10,8 @@ use crate::{
     },
 };
 
-/// Bytes that a fact has at most: a record fits into a datagram, and the log has the rest.
+/// Bytes that a fact has at most as it is written out, before the mark that it was cut: the
+/// log has the rest.
 const LONGEST: usize = 1024;
 
 /// Columns of a command line.
@@ -66,7 +67,8 @@ pub struct Record {
     pub severity: Severity,
     /// All in one line.
     pub text: String,
-    /// The facts.
+    /// The facts. Those that tell what happened come first and are short; those that a
+    /// build can make long come last, as receivers cut off ends.
     pub fields: Vec<Field>,
 }
 
@@ -79,8 +81,8 @@ pub(super) struct Reader {
 
 impl Reader {
     /// The record that a line is worth; most are not.
-    pub(super) fn record(&mut self, line: &Line) -> Option<Record> {
-        match line.entry().ok()? {
+    pub(super) fn record(&mut self, line: &Line) -> Result<Option<Record>, Malformed> {
+        Ok(match line.entry()? {
             Entry::Attached(attached) => {
                 let Attached { container, job, .. } = *attached;
                 (self.container, self.job) = (container, job);
@@ -93,7 +95,7 @@ impl Reader {
             Entry::Finding(finding) => Some(self.finding(line, &finding)),
             Entry::Finished(finished) => Some(self.finished(line, &finished)),
             _ => None,
-        }
+        })
     }
 
     fn finding(&self, line: &Line, finding: &Finding) -> Record {
@@ -110,12 +112,13 @@ impl Reader {
         push(&mut fields, "tactic", &finding.category.id);
         push(&mut fields, "technique", &finding.method.id);
         push(&mut fields, "tool", &finding.tool.name);
-        push(&mut fields, "addresses", &addresses.join(" "));
-        fields.push(Field { name: "command", value: command.clone() });
-        push_bytes(&mut fields, "path", &exec.path);
         push(&mut fields, "pid", &exec.pid.to_string());
         push(&mut fields, "uid", &exec.uid.to_string());
         push(&mut fields, "exec", &exec.sequence.to_string());
+        push(&mut fields, "addresses", &addresses.join(" "));
+        fields.push(Field { name: "command", value: cut(&command, LONGEST, char::len_utf8) });
+        self.push_whose(&mut fields);
+        push_bytes(&mut fields, "path", &exec.path);
         Record {
             kind: Kind::Finding,
             time: exec.time,
@@ -134,6 +137,7 @@ impl Reader {
         push(&mut fields, "verdict", verdict.as_str());
         push(&mut fields, "critical", &findings.critical.to_string());
         push(&mut fields, "medium", &findings.medium.to_string());
+        self.push_whose(&mut fields);
         push(&mut fields, "reasons", &reasons.join("; "));
         let counts = match verdict {
             Verdict::Findings => {
@@ -158,16 +162,20 @@ impl Reader {
     /// The facts that every record has. Container and key together name it: it may come
     /// again after a crash.
     fn fields(&self, line: &Line) -> Vec<Field> {
-        let Container { run, name, image, engine, .. } = &self.container;
         let mut fields = Vec::new();
         push(&mut fields, "container", &line.container);
-        push(&mut fields, "run", &run.max(&1).to_string());
+        push(&mut fields, "run", &self.container.run.max(1).to_string());
         push(&mut fields, "key", &short(&line.key));
-        push(&mut fields, "name", name.as_deref().unwrap_or_default());
-        push(&mut fields, "image", image.as_deref().unwrap_or_default());
-        push(&mut fields, "engine", engine.as_deref().unwrap_or_default());
-        push(&mut fields, "job", self.job.as_ref().map_or("", |job| &job.id));
         fields
+    }
+
+    /// What container it is, and whose.
+    fn push_whose(&self, fields: &mut Vec<Field>) {
+        let Container { name, image, engine, .. } = &self.container;
+        push(fields, "job", self.job.as_ref().map_or("", |job| &job.id));
+        push(fields, "name", name.as_deref().unwrap_or_default());
+        push(fields, "engine", engine.as_deref().unwrap_or_default());
+        push(fields, "image", image.as_deref().unwrap_or_default());
     }
 
     /// The container, and its job, in words.
@@ -197,12 +205,24 @@ fn push_bytes(fields: &mut Vec<Field>, name: &'static str, value: &[u8]) {
 
 /// What a build controls, with hidden characters written out, and cut with a mark.
 fn shown(bytes: &[u8]) -> String {
-    let kept = &bytes[..bytes.len().min(LONGEST)];
-    let mut text = escape::visible(kept).into_owned();
-    if kept.len() < bytes.len() {
-        text.push('…');
+    // Every byte takes at least one: one more than fits shows that it was cut.
+    cut(&escape::visible(&bytes[..bytes.len().min(LONGEST + 1)]), LONGEST, char::len_utf8)
+}
+
+/// Text with hidden characters written out, cut with a mark where it takes more than so
+/// many bytes; what is written out stands whole or not at all.
+pub(super) fn cut(text: &str, longest: usize, bytes_of: impl Fn(char) -> usize) -> String {
+    let bytes_of = |text: &str| text.chars().map(&bytes_of).sum::<usize>();
+    let mut left = longest;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (unit, behind) = rest.split_at(escape::unit(rest));
+        match left.checked_sub(bytes_of(unit)) {
+            Some(fewer) => (left, rest) = (fewer, behind),
+            None => return format!("{}…", &text[..text.len() - rest.len()]),
+        }
     }
-    text
+    text.to_owned()
 }
 
 #[cfg(test)]
@@ -215,13 +235,20 @@ pub(super) mod tests {
 
     /// The log of a container with a finding, as records.
     pub(in super::super) fn records() -> [Record; 2] {
+        records_with(|_, _, _| {})
+    }
+
+    /// The same with other facts.
+    pub(in super::super) fn records_with(
+        change: impl FnOnce(&mut Attached, &mut Finding, &mut Finished),
+    ) -> [Record; 2] {
         let container = Container {
             id: "c1".into(),
             run: 2,
             name: Some("we\nb".into()),
             ..Container::default()
         };
-        let attached = Attached {
+        let mut attached = Attached {
             tool: Producer::this(),
             container,
             job: Some(Job { id: "a]b".into(), source: String::new() }),
@@ -233,7 +260,7 @@ pub(super) mod tests {
             boot_id: None,
         };
         let class = |id: &str| Class { id: id.into(), name: String::new() };
-        let finding = Finding {
+        let mut finding = Finding {
             n: 1,
             recipe: "net_suspicious_tool_exec".into(),
             title: String::new(),
@@ -268,7 +295,7 @@ pub(super) mod tests {
             explanation: vec![],
             advice: vec![],
         };
-        let finished = Finished {
+        let mut finished = Finished {
             verdict: Verdict::Findings,
             findings: [Importance::Critical].into_iter().collect(),
             report: None,
@@ -279,6 +306,7 @@ pub(super) mod tests {
             other_jobs: vec![],
             sha256: Default::default(),
         };
+        change(&mut attached, &mut finding, &mut finished);
         let line = |key, value| Line {
             time: Time::from_unix_ns(2000),
             container: "c1".into(),
@@ -287,17 +315,35 @@ pub(super) mod tests {
         };
         let mut reader = Reader::default();
         let attached = serde_json::to_value(&attached).unwrap();
-        assert_eq!(reader.record(&line(Key::Attached, attached)), None);
+        assert_eq!(reader.record(&line(Key::Attached, attached)).unwrap(), None);
         let finding = line(Key::Finding(1), serde_json::to_value(&finding).unwrap());
         let finished = line(Key::Finished, serde_json::to_value(&finished).unwrap());
-        [finding, finished].map(|line| reader.record(&line).unwrap())
+        [finding, finished].map(|line| reader.record(&line).unwrap().unwrap())
     }
 
     #[test]
-    fn no_record_is_longer_than_a_datagram_and_none_hides_anything() {
-        let mut fields = Vec::new();
-        push_bytes(&mut fields, "path", &[b'\x1b'; 1 << 20]);
-        assert_eq!(fields[0].value.len(), 4 * LONGEST + "…".len());
+    fn no_value_is_longer_than_it_may_be() {
+        let cases: [(Vec<u8>, String); 7] = [
+            (vec![b'a'; LONGEST], "a".repeat(LONGEST)),
+            (vec![b'a'; LONGEST + 1], "a".repeat(LONGEST) + "…"),
+            (vec![b'\x1b'; 1 << 20], "\\x1b".repeat(LONGEST / 4) + "…"),
+            (vec![b'\\'; LONGEST], "\\\\".repeat(LONGEST / 2) + "…"),
+            // Half of what is written out would be something else.
+            ([b"a", &[0xff; LONGEST][..]].concat(), {
+                "a".to_owned() + &"\\xff".repeat(LONGEST / 4 - 1) + "…"
+            }),
+            ("\u{202e}".repeat(LONGEST).into(), "\\u{202e}".repeat(LONGEST / 8) + "…"),
+            ("é".repeat(LONGEST).into(), "é".repeat(LONGEST / 2) + "…"),
+        ];
+        for (bytes, want) in cases {
+            let mut fields = Vec::new();
+            push_bytes(&mut fields, "path", &bytes);
+            assert_eq!(fields[0].value, want);
+        }
+    }
+
+    #[test]
+    fn no_record_hides_anything() {
         for record in records() {
             let texts = record.fields.iter().map(|field| &field.value).chain([&record.text]);
             for text in texts {

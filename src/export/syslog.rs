@@ -3,6 +3,7 @@
 use super::{
     Output, Record, Severity,
     patience::{Failure, Patience},
+    record::cut,
 };
 use crate::config;
 use std::{fmt::Display, io, net::UdpSocket, os::unix::net::UnixDatagram, path::PathBuf};
@@ -14,6 +15,19 @@ use syslog_fmt::{
 /// The name of our structured data. 32473 is the enterprise number for those that have
 /// none (RFC 5612).
 const ELEMENT: &str = "buildwarden@32473";
+
+/// Bytes of a datagram: rsyslog takes 8 KiB unless told otherwise and cuts off the rest.
+/// Structured data that does not end is none.
+const DATAGRAM: usize = 8191;
+
+/// Bytes of the text, without the mark that it was cut.
+const TEXT: usize = 2048;
+
+/// Bytes of a field's value, escaped and without that mark: one cannot drive out the others.
+const VALUE: usize = 1024;
+
+/// The mark.
+const MARK: usize = '…'.len_utf8();
 
 /// The daemon.
 pub(super) struct Syslog {
@@ -125,42 +139,109 @@ fn message(formatter: &Formatter, record: &Record) -> Vec<u8> {
     };
     // Six digits of a second are what the RFC allows.
     let time = record.time.0.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-    let fields = record.fields.iter().map(|field| (field.name, &*field.value));
-    let mut message = Vec::new();
-    // Writing to memory does not fail.
-    let _ = formatter.write_with_data(
-        &mut message,
-        severity,
-        Timestamp::PreformattedStr(&time),
-        &*record.text,
-        Some(record.kind.as_str()),
-        [(ELEMENT, fields.collect::<Vec<_>>())],
-    );
-    message
+    let text = cut(&record.text, TEXT, char::len_utf8);
+    let write = |fields: &[(&str, String)]| {
+        let mut message = Vec::new();
+        // Writing to memory does not fail.
+        let _ = formatter.write_with_data(
+            &mut message,
+            severity,
+            Timestamp::PreformattedStr(&time),
+            &*text,
+            Some(record.kind.as_str()),
+            [(ELEMENT, fields.iter().map(|(name, value)| (*name, &**value)))],
+        );
+        message
+    };
+    write(&fitting(record, DATAGRAM.saturating_sub(write(&[]).len())))
+}
+
+/// The fields for which there is room, the first ones first.
+fn fitting(record: &Record, mut room: usize) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    for field in &record.fields {
+        let frame = field.name.len() + r#" ="""#.len();
+        let Some(left) = room.checked_sub(frame + MARK) else { continue };
+        let value = cut(&field.value, VALUE.min(left), bytes_of);
+        room -= frame + value.chars().map(bytes_of).sum::<usize>();
+        fields.push((field.name, value));
+    }
+    fields
+}
+
+/// Bytes that a character takes in a value.
+fn bytes_of(c: char) -> usize {
+    match c {
+        '"' | '\\' | ']' => 2,
+        c => c.len_utf8(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::record::tests::records;
+    use crate::{
+        export::record::tests::{records, records_with},
+        report::model::Job,
+    };
 
-    #[test]
-    fn structured_data_is_escaped() {
-        let formatter = Config {
+    fn formatter(host: &str) -> Formatter {
+        Config {
             facility: Facility::Authpriv,
-            hostname: Some("host"),
+            hostname: Some(host),
             app_name: Some("buildwarden"),
             proc_id: Some("1"),
         }
-        .into_formatter();
+        .into_formatter()
+    }
+
+    #[test]
+    fn structured_data_is_escaped() {
+        let formatter = formatter("host");
         let want = "<82>1 1970-01-01T00:00:00.000001Z host buildwarden 1 finding \
-            [buildwarden@32473 container=\"c1\" run=\"2\" key=\"finding.1\" name=\"we\\\\nb\" \
-            job=\"a\\]b\" recipe=\"net_suspicious_tool_exec\" importance=\"critical\" \
-            tactic=\"TA0011\" technique=\"T1071\" tool=\"wget\" addresses=\"8.8.8.8\" \
-            command=\"wget http://8.8.8.8/ $'\\\\x1b[2J\\\\n'\" path=\"/bin/w\\\\xffget\" pid=\"7\" \
-            uid=\"0\" exec=\"9\"] \u{feff}critical: wget → 8.8.8.8 in we\\nb, job a]b: \
+            [buildwarden@32473 container=\"c1\" run=\"2\" key=\"finding.1\" \
+            recipe=\"net_suspicious_tool_exec\" importance=\"critical\" tactic=\"TA0011\" \
+            technique=\"T1071\" tool=\"wget\" pid=\"7\" uid=\"0\" exec=\"9\" addresses=\"8.8.8.8\" \
+            command=\"wget http://8.8.8.8/ $'\\\\x1b[2J\\\\n'\" job=\"a\\]b\" name=\"we\\\\nb\" \
+            path=\"/bin/w\\\\xffget\"] \u{feff}critical: wget → 8.8.8.8 in we\\nb, job a]b: \
             wget http://8.8.8.8/ $'\\x1b[2J\\n'";
         let [finding, _] = records();
         assert_eq!(String::from_utf8(message(&formatter, &finding)).unwrap(), want);
+    }
+
+    #[test]
+    fn a_record_fits_into_a_datagram_whatever_a_build_writes() {
+        let identity = r#"[buildwarden@32473 container="c1" run="2" key="fin"#;
+        // In this order; those behind them have what room is left.
+        let [of_finding, of_finished]: [&[&str]; 2] = [
+            &["recipe", "importance", "pid", "exec", "addresses", "command", "job", "name"],
+            &["verdict", "critical", "medium", "job", "name", "engine", "image"],
+        ];
+        // The longest name that a host can have under POSIX.
+        let formatter = formatter(&"h".repeat(255));
+        for unit in ["a", "\"", "]", "\\", "\x1b", "é", "\u{10330}", "\u{202e}", "\u{10ffff}"] {
+            let long = unit.repeat(1 << 20);
+            let records = records_with(|attached, finding, finished| {
+                attached.container.name = Some(long.clone());
+                attached.container.image = Some(long.clone());
+                attached.container.engine = Some(long.clone());
+                attached.job = Some(Job { id: long.clone(), source: String::new() });
+                finding.addresses[0].address = long.clone();
+                finding.exec.path = long.as_bytes().into();
+                finding.exec.argv = vec![long.as_bytes().into(); 3];
+                finished.reasons = vec![long.clone()];
+            });
+            for (record, names) in records.iter().zip([of_finding, of_finished]) {
+                let message = String::from_utf8(message(&formatter, record)).unwrap();
+                assert!(message.len() < 8192, "{}: {message}", message.len());
+                assert!(message.contains("\"] \u{feff}"), "{message}");
+                let mut at = message.find(identity).unwrap();
+                for name in names {
+                    at = message[at..].find(&format!(r#"" {name}=""#)).expect(&message) + at;
+                }
+                let job = message.split(" job=\"").nth(1).unwrap();
+                assert!(job.split("…\"").next().unwrap().len() >= VALUE - 20, "{message}");
+            }
+        }
     }
 }

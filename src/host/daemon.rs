@@ -1,6 +1,7 @@
 //! The daemon behind a socket: which process it is, how it was started, and whether its
 //! configuration has changed since.
 
+use super::stat::Stat;
 use nix::time::{ClockId, clock_gettime};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
@@ -8,7 +9,7 @@ use rustix::net::{
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _},
+    os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -41,12 +42,14 @@ impl Daemon {
         }
     }
 
-    /// The one process of that name, where there is one.
+    /// The one process of that name that root runs outside of containers, where there
+    /// is one. Those in containers are in /proc too, called as the container likes, with
+    /// arguments that would choose what is read here.
     pub fn only(name: &str) -> Option<Daemon> {
         let entries = fs::read_dir("/proc").ok()?;
         let mut pids = entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid| is_called(*pid, name));
+            .filter(|pid| is_called(*pid, name) && is_of_the_host(*pid));
         let pid = pids.next()?;
         pids.next().is_none().then(|| Daemon::read(pid)).flatten()
     }
@@ -63,7 +66,7 @@ impl Daemon {
         let since_boot = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
         // `btime` of proc_stat(5) would do, but for its whole seconds.
         let booted = SystemTime::now().checked_sub(since_boot)?;
-        let started = booted + started(&file("stat")?)?;
+        let started = booted + Stat::of(&pid.to_string())?.since_boot()?;
         Some(Daemon { pid, args, environment, started })
     }
 
@@ -107,6 +110,33 @@ fn is_called(pid: i32, name: &str) -> bool {
     comm.trim_ascii_end() == name.as_bytes()
 }
 
+/// Whether a process is root's, sees the pids that this one sees, and means by a path what
+/// this one means. Its mount namespace says nothing: a unit of systemd can have its own.
+/// A container that shares the host's pids is told by its root directory.
+fn is_of_the_host(pid: i32) -> bool {
+    let of = |process: &str| {
+        let namespace = fs::read_link(format!("/proc/{process}/ns/pid")).ok()?;
+        let root = fs::metadata(format!("/proc/{process}/root/")).ok()?;
+        Some((namespace, root.dev(), root.ino()))
+    };
+    // First, so that nothing is looked up in a file system that is a user's own.
+    let status = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    is_roots(&status) && of(&pid.to_string()).is_some_and(|its| of("self") == Some(its))
+}
+
+/// Whether every uid in a proc_pid_status(5) is root's. The owner of its directory is
+/// root too for whoever may not be dumped, and the effective one alone for a program that
+/// is set-user-ID.
+fn is_roots(status: &[u8]) -> bool {
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"));
+    let uids: Vec<&[u8]> = line
+        .unwrap_or_default()
+        .split(u8::is_ascii_whitespace)
+        .filter(|uid| !uid.is_empty())
+        .collect();
+    uids.len() == 4 && uids.iter().all(|uid| *uid == b"0")
+}
+
 fn strings(bytes: &[u8]) -> impl Iterator<Item = OsString> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     bytes.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_vec()))
@@ -115,15 +145,6 @@ fn strings(bytes: &[u8]) -> impl Iterator<Item = OsString> {
 fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let at = memchr::memchr(at, bytes)?;
     Some((&bytes[..at], &bytes[at + 1..]))
-}
-
-/// How long after boot: field 22 of proc_pid_stat(5).
-fn started(stat: &[u8]) -> Option<Duration> {
-    // The name before it may hold anything.
-    let after = &stat[memchr::memrchr(b')', stat)? + 1..];
-    let ticks = std::str::from_utf8(after).ok()?.split_ascii_whitespace().nth(19)?;
-    let per_second = rustix::param::clock_ticks_per_second();
-    Some(Duration::from_millis(ticks.parse::<u64>().ok()?.checked_mul(1000)? / per_second))
 }
 
 #[cfg(test)]
@@ -156,6 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn root_has_no_other_uid() {
+        for (uids, want) in [
+            ("\t0\t0\t0\t0", true),
+            ("\t1000\t1000\t1000\t1000", false),
+            ("\t1000\t0\t0\t0", false),
+            ("\t0\t0\t0\t1000", false),
+            ("\t0", false),
+            ("", false),
+        ] {
+            let status = format!("Name:\tUid:\\n\nState:\tS\nUid:{uids}\nGid:\t0\t0\t0\t0\n");
+            assert_eq!(is_roots(status.as_bytes()), want, "{uids:?}");
+        }
+        assert!(!is_roots(b""));
+    }
+
+    #[test]
     fn options_are_read() {
         let args = ["-c", "/a", "--config-file=/b", "--x"].map(OsString::from).to_vec();
         let environment = Vec::new();
@@ -164,9 +201,5 @@ mod tests {
         assert_eq!(daemon.option(&["--config-file"]), Some("/b".into()));
         assert_eq!(daemon.option(&["--x"]), None);
         assert_eq!(daemon.option(&["--y"]), None);
-        let stat = b"7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 500 20";
-        let ticks = rustix::param::clock_ticks_per_second();
-        assert_eq!(started(stat), Some(Duration::from_millis(500 * 1000 / ticks)));
-        assert_eq!(started(b"7 (a"), None);
     }
 }

@@ -80,8 +80,9 @@ pub struct Containerd {
 }
 
 impl Engines {
-    /// Asks and reads. No daemon is made to do anything but accept a connection.
-    pub(super) fn gather() -> Engines {
+    /// Asks and reads. No daemon is made to do anything but accept a connection; `docker`
+    /// is the dockerd that has.
+    pub(super) fn gather(docker: Option<&Daemon>) -> Engines {
         let mut engines = Engines { containers_conf: containers_conf(), ..Engines::default() };
         let mut look = |name: &'static str, daemon: Option<&Daemon>, files: &[PathBuf]| {
             if let Some(daemon) = daemon {
@@ -89,9 +90,8 @@ impl Engines {
                 engines.stale.extend(newer.map(|file| (name, file.clone())));
             }
         };
-        let docker = dockerd();
         let drop_ins = "/etc/systemd/system/docker.service.d/buildwarden.conf";
-        look("dockerd", docker.as_ref(), &[daemon_json(docker.as_ref()), drop_ins.into()]);
+        look("dockerd", docker, &[daemon_json(docker), drop_ins.into()]);
         let containerd = Daemon::behind(
             &socket("CONTAINERD_ADDRESS", "/run/containerd/containerd.sock"),
             "containerd",
@@ -103,10 +103,10 @@ impl Engines {
         let buildkitd_toml = buildkitd_toml(buildkitd.as_ref());
         look("buildkitd", buildkitd.as_ref(), std::slice::from_ref(&buildkitd_toml));
         // One that systemd has started has its own environment, not dockerd's.
-        let others = docker.as_ref().and_then(|daemon| daemon.option(&["--containerd"]));
+        let others = docker.and_then(|daemon| daemon.option(&["--containerd"]));
         let runs = match others {
             Some(socket) => Daemon::behind(&socket, "containerd"),
-            None => docker.clone(),
+            None => docker.cloned(),
         };
         engines.dockerd = docker.map(|daemon| Dockerd {
             runtime: runs.and_then(|daemon| daemon.find("runc")).map(Worker::new),

@@ -17,6 +17,7 @@ mod kernel;
 mod mounts;
 mod place;
 mod program;
+mod stat;
 mod user_namespace;
 
 pub use ancestors::{Ancestor, ancestors};
@@ -67,7 +68,8 @@ pub struct Facts {
 impl Facts {
     /// Asks for everything. Runs each engine and runtime found for its version.
     pub fn gather() -> Facts {
-        let engines = Engines::gather();
+        let dockerd = engines::dockerd();
+        let engines = Engines::gather(dockerd.as_ref());
         let named = engines.containers_conf.hooks_dirs.iter().flat_map(|(_, dirs)| dirs);
         let mut hooks: Vec<&Path> = HOOKS_DIRS.iter().map(Path::new).collect();
         hooks.extend(
@@ -91,7 +93,7 @@ impl Facts {
             capabilities: Capabilities::read(),
             programs: programs(),
             hooks,
-            docker: docker::docker(&engines::daemon_json(engines::dockerd().as_ref())),
+            docker: docker::docker(&engines::daemon_json(dockerd.as_ref())),
             engines,
         }
     }

@@ -10,8 +10,24 @@ const MAX: u64 = 16 << 20;
 /// A container that the classic builder may have made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassicStep {
-    /// The container that its image was made of: the step before it.
-    pub before: Option<ContainerId>,
+    /// The image that it stands on, `sha256:…`.
+    pub image: String,
+    /// The step before it, as its image has it.
+    pub before: Option<Before>,
+}
+
+/// What an image says it was made of.
+///
+/// The container stands in the image's configuration, which whoever made the image has
+/// written: one that was pulled can name any. The image beneath is dockerd's own note. An
+/// image that was pulled has none, so it is no step's. One that was loaded has the one that
+/// its archive names, if that image, whole, is in the archive too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// The container. It is no step before this one unless it stood on `image`.
+    pub container: ContainerId,
+    /// The image beneath, `sha256:…`.
+    pub image: String,
 }
 
 /// `containers/<id>/config.v2.json`, which dockerd keeps of each container.
@@ -56,14 +72,26 @@ pub fn classic_step(id: &ContainerId, bundle: &Bundle) -> Option<ClassicStep> {
         return None;
     }
     let images = directory.parent()?.parent()?.join("image").join(&container.driver);
-    let image: Image = read(&images.join("imagedb/content/sha256").join(digest))?;
-    Some(ClassicStep { before: ContainerId::new(&image.container).ok() })
+    let images = images.join("imagedb");
+    let image: Image = read(&images.join("content/sha256").join(digest))?;
+    let beneath = bytes(&images.join("metadata/sha256").join(digest).join("parent"));
+    let before = || {
+        Some(Before {
+            container: ContainerId::new(&image.container).ok()?,
+            image: String::from_utf8(beneath?).ok()?,
+        })
+    };
+    Some(ClassicStep { before: before(), image: container.image })
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&bytes(path)?).ok()
+}
+
+fn bytes(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(MAX).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -76,12 +104,23 @@ mod tests {
     fn the_step_before_is_the_container_that_the_image_was_made_of() {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("containers/abc");
-        let images = root.path().join("image/overlay2/imagedb/content/sha256");
+        let images = root.path().join("image/overlay2/imagedb");
         fs::create_dir_all(&directory).unwrap();
-        fs::create_dir_all(&images).unwrap();
-        fs::write(images.join("11"), "{}").unwrap();
-        fs::write(images.join("22"), r#"{"container":"def"}"#).unwrap();
-        fs::write(images.join("33"), r#"{"container":"../def"}"#).unwrap();
+        for (digest, config, beneath) in [
+            ("11", "{}", Some("sha256:00")),
+            ("22", r#"{"container":"def"}"#, Some("sha256:11")),
+            ("33", r#"{"container":"../def"}"#, Some("sha256:22")),
+            // As it was pulled.
+            ("44", r#"{"container":"def"}"#, None),
+        ] {
+            let metadata = images.join("metadata/sha256").join(digest);
+            fs::create_dir_all(&metadata).unwrap();
+            fs::create_dir_all(images.join("content/sha256")).unwrap();
+            fs::write(images.join("content/sha256").join(digest), config).unwrap();
+            if let Some(beneath) = beneath {
+                fs::write(metadata.join("parent"), beneath).unwrap();
+            }
+        }
         let spec = json!({ "mounts": [
             { "destination": "/etc/hostname", "source": directory.join("hostname") },
         ] });
@@ -94,14 +133,16 @@ mod tests {
             fs::write(directory.join("config.v2.json"), config.to_string()).unwrap();
             classic_step(&ContainerId::new(id).unwrap(), &bundle).map(|step| step.before)
         };
-        let before = Some(ContainerId::new("def").unwrap());
+        let container = ContainerId::new("def").unwrap();
+        let before = Some(Before { container, image: "sha256:11".to_owned() });
         assert_eq!(step("abc", "sha256:11", "sha256:11", "overlay2"), Some(None));
         assert_eq!(step("abc", "sha256:22", "sha256:22", "overlay2"), Some(before));
         assert_eq!(step("abc", "sha256:33", "sha256:33", "overlay2"), Some(None));
+        assert_eq!(step("abc", "sha256:44", "sha256:44", "overlay2"), Some(None));
         // `docker run`, another's file, an image that is not there, and no names at all.
         assert_eq!(step("abc", "sha256:22", "img:1", "overlay2"), None);
         assert_eq!(step("other", "sha256:22", "sha256:22", "overlay2"), None);
-        assert_eq!(step("abc", "sha256:44", "sha256:44", "overlay2"), None);
+        assert_eq!(step("abc", "sha256:55", "sha256:55", "overlay2"), None);
         assert_eq!(step("abc", "sha256:../x", "sha256:../x", "overlay2"), None);
         assert_eq!(step("abc", "sha256:22", "sha256:22", "../overlay2"), None);
         assert_eq!(classic_step(&ContainerId::new("abc").unwrap(), &Bundle::default()), None);

@@ -13,7 +13,7 @@ mod storage;
 
 pub use build::build_of;
 pub use bundle::Bundle;
-pub use classic::{ClassicStep, classic_step};
+pub use classic::{Before, ClassicStep, classic_step};
 pub use error::OciError;
 pub use hooks::{Configuration, Hooks};
 pub use id::{ContainerId, could_be_a_run, split_run};

@@ -39,6 +39,15 @@ pub enum StoreError {
         /// Whom it may mean; the last item may say how many more.
         candidates: Vec<String>,
     },
+    /// A run of which nothing is left that says whose it was.
+    #[error(
+        "{path}: neither log nor report can be read, and no container of this name runs; \
+         `buildwarden gc` finishes it"
+    )]
+    Nameless {
+        /// Its directory.
+        path: PathBuf,
+    },
     /// A file or directory of ours.
     #[error("{path}: {source}{}", whom(.source))]
     Io {

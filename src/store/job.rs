@@ -3,7 +3,10 @@
 use super::{Run, State, Store, StoreError, Summary};
 use crate::{
     annotation::{Entry, Line, Tail},
-    collect::file::{ANNOTATIONS, REPORT},
+    collect::{
+        FINDINGS_MAX,
+        file::{ANNOTATIONS, REPORT},
+    },
     oci::Jobs,
     report::{
         json,
@@ -115,8 +118,19 @@ impl Snapshot {
             (Some(other), ..) => drop(self.others.insert(other.id.clone())),
             (None, State::Running, None) => self.starting.push(run),
             (None, State::Running, Some(_)) => self.without.push(run),
-            (None, ..) => {}
+            (None, State::Finished | State::Unfinished, None) => {
+                self.unreadable.push(StoreError::Nameless { path: run.path().to_owned() });
+            }
+            (None, State::Finished | State::Unfinished, Some(_)) => {}
         }
+    }
+
+    /// Whether there is no container of the job, and none that may yet turn out to be.
+    pub fn has_none(&self) -> bool {
+        self.own.is_empty()
+            && self.shared.is_empty()
+            && self.starting.is_empty()
+            && self.unreadable.is_empty()
     }
 
     /// The ids of other jobs that may be meant by `job`.
@@ -199,15 +213,27 @@ fn ended(report: Report, container: &mut JobContainer) {
 fn so_far(run: &Run, container: &mut JobContainer) -> Result<(), StoreError> {
     let Some(log) = run.open(ANNOTATIONS)? else { return Ok(()) };
     let unreadable = |source| StoreError::Io { path: run.path().join(ANNOTATIONS), source };
-    let mut lost = 0_u64;
+    let (mut lost, mut malformed) = (0_u64, 0_u64);
     let mut tail = Tail::new(log);
     while let Some(line) = tail.next_line().map_err(unreadable)? {
         match Line::parse(line).and_then(|line| line.entry()) {
             Ok(Entry::Finding(finding)) => container.findings.push(*finding),
             Ok(Entry::Allowed(_)) => container.allowed += 1,
             Ok(Entry::Gap(gap)) => lost = lost.saturating_add(gap.execs).saturating_add(gap.exits),
-            _ => {}
+            Ok(_) => {}
+            Err(_) => malformed += 1,
         }
+    }
+    // The log takes no more than these, and counts none of the others.
+    if container.findings.len() as u64 >= FINDINGS_MAX {
+        container.findings_omitted = 1;
+    }
+    malformed = malformed.saturating_add(tail.too_long());
+    if malformed > 0 {
+        let s = if malformed == 1 { "" } else { "s" };
+        container.shortcomings.push(format!(
+            "{malformed} line{s} of {ANNOTATIONS} cannot be read: findings may have stood there"
+        ));
     }
     if lost > 0 {
         container.shortcomings.push(format!("{lost} events could not be delivered so far"));

@@ -12,7 +12,7 @@ mod summary;
 
 pub use error::StoreError;
 pub use job::{JobRuns, Known, Snapshot, job_container};
-pub use run::Run;
+pub use run::{Run, open_regular};
 pub use summary::{State, Summary};
 
 use crate::{

@@ -14,9 +14,31 @@ use nix::{
 use std::{
     fs::File,
     io::{self, Read},
-    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     path::{Path, PathBuf},
 };
+
+/// Opens a file to read that stands in a directory; none when there is none. No link is
+/// followed: what is read is what lies there.
+///
+/// # Errors
+/// When it is there and cannot be opened, or is something else than a file.
+pub fn open_regular(directory: impl AsFd, path: &Path) -> io::Result<Option<File>> {
+    // A pipe in the file's place must not hang us.
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match openat(directory, path, flags, Mode::empty()).map_err(io::Error::from) {
+        Ok(fd) => File::from(fd),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("expected a regular file"));
+    }
+    Ok(Some(file))
+}
 
 /// One run of a container, by its directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,18 +78,7 @@ impl Run {
     /// When it is there and cannot be opened, or is something else than a file.
     pub fn open(&self, name: &str) -> Result<Option<File>, StoreError> {
         let directory = self.directory()?;
-        // A pipe in the file's place must not hang us.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = match openat(&directory, name, flags, Mode::empty()).map_err(io::Error::from) {
-            Ok(fd) => File::from(fd),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.error(Some(name), error)),
-        };
-        let metadata = file.metadata().map_err(|error| self.error(Some(name), error))?;
-        if !metadata.is_file() {
-            return Err(self.error(Some(name), io::Error::other("expected a regular file")));
-        }
-        Ok(Some(file))
+        open_regular(directory, Path::new(name)).map_err(|error| self.error(Some(name), error))
     }
 
     /// The exit report as it was written; none while there is none.

@@ -2,7 +2,7 @@
 
 use super::{Run, Store, StoreError};
 use crate::{
-    annotation::{Entry, FindingCounts, Key, Line, Tail},
+    annotation::{self, Entry, FindingCounts, Key, Line, Tail},
     collect::file::ANNOTATIONS,
     report::{
         Time, json,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use serde::Serialize;
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io};
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,12 +101,7 @@ impl Summary {
     /// Reads how the log ends: its last line tells all once the run is finished.
     /// Before that, the findings are counted.
     fn read_end(&mut self, log: File) -> io::Result<()> {
-        const END: u64 = 64 << 10;
-        let length = log.metadata()?.len();
-        let mut end = vec![0; usize::try_from(length.min(END)).unwrap_or_default()];
-        log.read_exact_at(&mut end, length.saturating_sub(END))?;
-        let last = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next());
-        if last.is_some_and(|last| self.take_finished(last)) {
+        if annotation::last_line(&log)?.is_some_and(|last| self.take_finished(&last)) {
             return Ok(());
         }
         let mut tail = Tail::new(log);

@@ -1,13 +1,17 @@
 use super::*;
 use crate::{
     annotation::{Attached, Finished, Log},
-    collect::file::{ANNOTATIONS, REPORT},
+    collect::{
+        FINDINGS_MAX,
+        file::{ANNOTATIONS, REPORT},
+    },
+    oci::Jobs,
     report::{
-        Time,
-        model::{Container, Producer, Verdict},
+        Time, json,
+        model::{Container, Finding, Importance, Producer, Verdict},
     },
 };
-use std::fs::OpenOptions;
+use std::{fs::OpenOptions, io::Write as _};
 use tempfile::TempDir;
 
 /// A host with these runs: directory, id, number of the run.
@@ -143,4 +147,70 @@ fn links_and_strange_names_are_not_followed() {
     let runs = host.store().runs().unwrap();
     assert_eq!(runs.iter().map(Run::name).collect::<Vec<_>>(), ["a"]);
     assert!(runs[0].report().is_err());
+}
+
+#[test]
+fn what_a_log_so_far_cannot_tell_is_not_passed_over() {
+    let fixture = include_bytes!("../../tests/fixtures/one-finding.json");
+    let finding = json::parse(fixture).unwrap().findings.remove(0);
+    let medium = Finding { importance: Importance::Medium, ..finding };
+    let torn = br#"{"time":"2026-01-01T00:00:00Z","container":"c","key":"dev.build"#;
+    // How many findings, what else, and what is known to be missing: findings, lines.
+    type Case<'a> = (u64, &'a [&'a [u8]], u64, &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
+        (0, &[], 0, &[]),
+        (FINDINGS_MAX - 1, &[], 0, &[]),
+        (FINDINGS_MAX, &[], 1, &[]),
+        (1, &[torn], 0, &["1 line of annotations.jsonl cannot be read"]),
+        (1, &[torn, b"x"], 0, &["2 lines of annotations.jsonl cannot be read"]),
+    ];
+    for (findings, lines, omitted, shortcomings) in cases {
+        let host = Host::with(&[("c", "c", 1)]);
+        fs::create_dir_all(host.root.path().join("run/c")).unwrap();
+        let mut log = host.log("c", "c");
+        for n in 1..=findings {
+            log.finding(Time::from_unix_ns(2), &Finding { n, ..medium.clone() }).unwrap();
+        }
+        for line in lines {
+            log.file().write_all(&[line, &b"\n"[..]].concat()).unwrap();
+        }
+        let store = host.store();
+        let run = store.run("c").unwrap();
+        let container = job_container(&run, &store.summary(&run).unwrap(), true).unwrap();
+        assert_eq!(container.findings.len() as u64, findings);
+        assert_eq!(container.findings_omitted, omitted, "{findings}");
+        let lacks = &container.shortcomings;
+        assert_eq!(lacks.len(), shortcomings.len(), "{lacks:?}");
+        assert!(
+            lacks.iter().zip(shortcomings).all(|(lack, want)| lack.contains(want)),
+            "{lacks:?}"
+        );
+        assert_eq!(container.is_complete(), shortcomings.is_empty(), "{lacks:?}");
+    }
+}
+
+#[test]
+fn a_run_that_nothing_is_left_of_may_be_of_any_job() {
+    let host = Host::with(&[("known", "known", 1)]);
+    let containers = host.root.path().join("state/containers");
+    let cases: [(&str, Option<&[u8]>); 3] =
+        [("empty", None), ("crashed", Some(b"")), ("malformed", Some(b"{"))];
+    for (name, report) in cases {
+        let directory = containers.join(name);
+        fs::create_dir(&directory).unwrap();
+        if let Some(report) = report {
+            fs::write(directory.join(REPORT), report).unwrap();
+        }
+        let store = host.store();
+        let mut runs = JobRuns::new(&store, Jobs::like("j"));
+        let now = runs.look().unwrap();
+        let [error] = &now.unreadable[..] else { panic!("{name}: {now:?}") };
+        let error = error.to_string();
+        assert!(error.contains(name) && error.contains("`buildwarden gc`"), "{error}");
+        // As long as it lives it is waited for.
+        fs::create_dir_all(host.root.path().join("run").join(name)).unwrap();
+        let now = runs.look().unwrap();
+        assert_eq!((now.starting.len(), now.unreadable.len()), (1, 0), "{name}: {now:?}");
+        fs::remove_dir_all(directory).unwrap();
+    }
 }

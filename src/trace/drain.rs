@@ -8,7 +8,12 @@ use super::{
 };
 use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle};
 use std::{
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     sync::atomic::Ordering,
 };
 
@@ -20,8 +25,7 @@ pub struct Drain {
     counters: SlotTable,
     host: HostFacts,
     spill_map: OwnedFd,
-    /// Held so that the programs stay attached whatever becomes of the pins.
-    links: Vec<Link>,
+    links: Vec<HeldLink>,
 }
 
 impl Drain {
@@ -43,13 +47,14 @@ impl Drain {
         let ring = MapHandle::from_map_id(id).map_err(|e| TraceError::bpf("open the ring", e))?;
         let size = ring.max_entries() as usize;
         let ring = owned(&ring)?;
+        let links = probes.links()?.into_iter().map(HeldLink::new).collect::<io::Result<_>>();
         Ok(Drain {
             slot,
             ring: Ring::new(ring, size).map_err(mapped)?,
             counters: SlotTable::page_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
             host: HostFacts::new(probes.map("host")?.as_fd()).map_err(mapped)?,
             spill_map: owned(&probes.map("spills")?)?,
-            links: probes.links()?,
+            links: links.map_err(|e| TraceError::bpf("look at a link", e))?,
         })
     }
 
@@ -75,7 +80,7 @@ impl Drain {
 
     /// Whether both programs are still attached.
     pub fn programs_attached(&self) -> bool {
-        !self.links.is_empty() && self.links.iter().all(|link| link.info().is_ok())
+        !self.links.is_empty() && self.links.iter().all(HeldLink::is_attached)
     }
 
     /// Visits up to about `limit` bytes of records that were not committed yet, in
@@ -127,6 +132,31 @@ impl Drain {
 
     fn owns(&self, index: usize) -> bool {
         self.host.get().spills.get(index).is_some_and(|spill| spill.belongs_to(self.slot))
+    }
+}
+
+/// A program's link: held so that the program stays attached whatever becomes of the pins.
+#[derive(Debug)]
+struct HeldLink {
+    _link: Link,
+    /// What /proc shows of it. To ask by bpf(2) takes privileges before Linux 5.19, and a
+    /// collector has none by then.
+    shown: File,
+}
+
+impl HeldLink {
+    fn new(link: Link) -> io::Result<HeldLink> {
+        let shown = File::open(format!("/proc/self/fdinfo/{}", link.as_fd().as_raw_fd()))?;
+        Ok(HeldLink { _link: link, shown })
+    }
+
+    /// Whether it still has a program.
+    fn is_attached(&self) -> bool {
+        let mut text = [0; 1024];
+        let Ok(length) = self.shown.read_at(&mut text, 0) else { return false };
+        let mut lines = text[..length].split(|byte| *byte == b'\n');
+        let program = lines.find_map(|line| line.strip_prefix(b"prog_id:\t"));
+        program.is_some_and(|id| id != b"0" && !id.is_empty())
     }
 }
 

@@ -13,14 +13,16 @@ mod priority;
 mod probe_set;
 mod ring;
 mod slots;
+mod verifier;
 
 pub use drain::Drain;
 pub use error::TraceError;
-pub use features::{Feature, features};
+pub use features::{Feature, Trial};
 pub use priority::real_time;
 pub use probe_set::{ProbeSet, Rank, ScopeKey, Setup, pin_directory, unload};
 pub use ring::Position;
 pub use slots::{Counters, SlotId};
+pub use verifier::{INSTRUCTIONS_MAX, Verified};
 
 /// The deepest cgroup that can be a scope.
 const MAX_DEPTH: u32 = slots::DEPTHS - 1;

@@ -17,6 +17,7 @@ use nix::{
 use std::{
     collections::HashSet,
     fs::File,
+    io,
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
@@ -231,7 +232,7 @@ impl ProbeSet {
     ///
     /// # Errors
     /// When the kernel refuses; the slot then stays taken for `gc`.
-    pub fn release(&self, id: SlotId) -> Result<(), TraceError> {
+    fn release(&self, id: SlotId) -> Result<(), TraceError> {
         let unregistered = self.unregister(id);
         self.host.get().spills.iter().for_each(|spill| spill.free(id));
         let rings = self.map("rings").and_then(|rings| {
@@ -249,29 +250,32 @@ impl ProbeSet {
                 .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
                 .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
         });
-        unregistered.and(rings).and(numbers)?;
+        unregistered.map(drop).and(rings).and(numbers)?;
         self.vacate(id);
         Ok(())
     }
 
     /// Releases a slot if it still is the one of `cgroup`: since it was looked at, its
-    /// owner may have released it, and another scope have taken it.
+    /// owner or `gc` may have released it, and another scope have taken it.
     ///
     /// # Errors
     /// As [`ProbeSet::release`].
-    pub fn release_if(&self, id: SlotId, cgroup: u64) -> Result<bool, TraceError> {
-        let is_same = self.slots.get(id).cgroup.load(Ordering::Acquire) == cgroup;
+    pub fn release_if(&self, bpffs: &Path, id: SlotId, cgroup: u64) -> Result<bool, TraceError> {
+        // Only one of them is here at a time.
+        let _lock = lock(bpffs)?;
+        let is_same = self.taken().any(|taken| taken == (id, cgroup));
         if is_same {
             self.release(id)?;
         }
         Ok(is_same)
     }
 
-    /// Stops the recording of a slot's scope; its ring can still be drained.
+    /// Stops the recording of a slot's scope; its ring can still be drained. Gives its cgroup
+    /// id.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn unregister(&self, id: SlotId) -> Result<(), TraceError> {
+    pub fn unregister(&self, id: SlotId) -> Result<u64, TraceError> {
         let slot = self.slots.get(id);
         let cgroup = slot.cgroup.load(Ordering::Acquire);
         let inum = slot.pid_namespace.load(Ordering::Acquire);
@@ -280,7 +284,7 @@ impl ProbeSet {
             0 => Ok(()),
             inum => self.remove_key("pid_namespaces", &inum.to_ne_bytes(), id),
         };
-        scopes.and(namespaces)
+        scopes.and(namespaces).map(|()| cgroup)
     }
 
     /// Deletes `key`, if it still names slot `id`: inode numbers are used again.
@@ -460,8 +464,14 @@ fn is_in_use(dir: &Path, cgroups: &dyn Fn() -> Option<HashSet<u64>>) -> bool {
 fn lock(bpffs: &Path) -> Result<Flock<File>, TraceError> {
     let root = bpffs.join("buildwarden");
     loop {
-        make_directory(&root)?;
-        let file = File::open(&root).map_err(|e| directory(&root, "open", &e))?;
+        let file = match File::open(&root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(&root)?;
+                File::open(&root)
+            }
+            file => file,
+        };
+        let file = file.map_err(|e| directory(&root, "open", &e))?;
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, source)| {
             TraceError::Directory { path: root.clone(), what: "lock", source }
         })?;
@@ -502,7 +512,7 @@ fn make_directory(path: &Path) -> Result<(), TraceError> {
     }
 }
 
-fn directory(path: &Path, what: &'static str, error: &std::io::Error) -> TraceError {
+fn directory(path: &Path, what: &'static str, error: &io::Error) -> TraceError {
     TraceError::Directory {
         path: path.to_owned(),
         what,

@@ -2,13 +2,18 @@
 
 use super::{Files, Read, Verification, shown};
 use crate::{
-    annotation::{Attached, Entry, Finished, Line, Tail},
+    annotation::{Attached, Entry, Finished, LINE_MAX, Line, Tail},
     chain::{Chain, Link, hex},
     collect::file::{ANNOTATIONS, REPORT},
     report::model::{Allowed, Finding, LogBefore, Report},
 };
 use sha2::{Digest as _, Sha256};
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+};
 
 /// What the log says.
 #[derive(Debug, Default)]
@@ -98,6 +103,9 @@ fn read(log: &File, report: Option<&Report>, found: &mut Verification) -> io::Re
     if lines.is_torn() {
         found.problem(ANNOTATIONS, Some(seen.lines + 1), "cut off: the line has no end");
     }
+    if lines.too_long() > 0 {
+        found.problem(ANNOTATIONS, None, format!("a line is longer than {LINE_MAX} bytes"));
+    }
     if seen.chain_values == 0 && report.is_some_and(|report| report.log.is_some()) {
         found.problem(ANNOTATIONS, None, "the chain values are missing");
     } else if seen.chain_values == 0 {
@@ -127,7 +135,7 @@ impl Recorded {
                 self.attached = Some(*attached);
             }
             Entry::Finding(finding) => {
-                let next = self.findings.last().map_or(1, |(_, last)| last.n + 1);
+                let next = self.findings.last().map_or(1, |(_, last)| last.n.saturating_add(1));
                 if finding.n != next {
                     let n = finding.n;
                     let problem = format!("finding {n} stands where finding {next} has to be");
@@ -174,16 +182,30 @@ fn as_it_was(log: &File, before: &LogBefore, found: &mut Verification) -> io::Re
     Ok(())
 }
 
-/// Whether findings, and what the policy allows, are the same in log and report.
+/// Whether findings, and what the policy allows, are the same in log and report, which is
+/// here without what the log cannot have: how the execs ended.
 fn as_reported(recorded: &Recorded, report: &Report, found: &mut Verification) {
-    for (line, logged) in &recorded.findings {
-        let n = logged.n;
-        match report.findings.iter().find(|finding| finding.n == n) {
+    // By their numbers: a log may have hundreds of thousands.
+    let mut reported: HashMap<u64, &Finding> = HashMap::new();
+    for finding in &report.findings {
+        if reported.insert(finding.n, finding).is_some() {
+            let problem = format!("finding {} is there more than once", finding.n);
+            found.problem(REPORT, None, problem);
+        }
+    }
+    let mut logged: HashSet<u64> = HashSet::new();
+    for (line, finding) in &recorded.findings {
+        let n = finding.n;
+        if !logged.insert(n) {
+            let problem = format!("finding {n} is there more than once");
+            found.problem(ANNOTATIONS, Some(*line), problem);
+        }
+        match reported.get(&n) {
             None => {
                 let problem = format!("finding {n} is missing: {ANNOTATIONS} line {line} has it");
                 found.problem(REPORT, None, problem);
             }
-            Some(finding) if (Finding { outcome: None, ..finding.clone() }) != *logged => {
+            Some(reported) if *reported != finding => {
                 let problem = format!("finding {n} is not as in {ANNOTATIONS} line {line}");
                 found.problem(REPORT, None, problem);
             }
@@ -191,17 +213,12 @@ fn as_reported(recorded: &Recorded, report: &Report, found: &mut Verification) {
         }
     }
     for finding in &report.findings {
-        if !recorded.findings.iter().any(|(_, logged)| logged.n == finding.n) {
+        if !logged.contains(&finding.n) {
             let problem = format!("finding {} is missing: the report has it", finding.n);
             found.problem(ANNOTATIONS, None, problem);
         }
     }
-    let logged = recorded.allowed.iter().map(|(_, allowed)| allowed);
-    let same =
-        |(one, logged): (&Allowed, &Allowed)| Allowed { outcome: None, ..one.clone() } == *logged;
-    if report.allowed.len() != recorded.allowed.len()
-        || !report.allowed.iter().zip(logged).all(same)
-    {
+    if !report.allowed.iter().eq(recorded.allowed.iter().map(|(_, allowed)| allowed)) {
         let problem = format!("what the policy allows is not as in {ANNOTATIONS}");
         found.problem(REPORT, None, problem);
     }

@@ -25,8 +25,8 @@ use crate::{
 use serde::Serialize;
 use std::{fs::File, io};
 
-/// Problems that are named; the rest is counted.
-const PROBLEMS_MAX: usize = 100;
+/// Problems that are named, and notes; the rest of each is counted.
+const NAMED_MAX: usize = 100;
 
 /// What is checked: the files of one run, those that there are.
 #[derive(Debug, Default)]
@@ -96,6 +96,8 @@ pub struct Verification {
     pub problems_omitted: u64,
     /// What could not be checked, and what else is to be known.
     pub notes: Vec<String>,
+    /// Notes beyond those that are named.
+    pub notes_omitted: u64,
     /// The event file; null when it is not there.
     pub events: Option<Read>,
     /// The annotation log; null when it is not there.
@@ -118,7 +120,7 @@ impl Verification {
         line: Option<u64>,
         problem: impl Into<String>,
     ) {
-        if self.problems.len() >= PROBLEMS_MAX {
+        if self.problems.len() >= NAMED_MAX {
             self.problems_omitted += 1;
             return;
         }
@@ -126,9 +128,11 @@ impl Verification {
     }
 
     fn note(&mut self, note: impl Into<String>) {
-        if self.notes.len() < PROBLEMS_MAX {
-            self.notes.push(note.into());
+        if self.notes.len() >= NAMED_MAX {
+            self.notes_omitted += 1;
+            return;
         }
+        self.notes.push(note.into());
     }
 
     /// A problem, unless the report itself says that something went wrong: then a note.
@@ -164,6 +168,7 @@ pub fn verify(
     if let Some(report) = &report {
         facts(report, &mut found);
     }
+    let report = report.map(without_outcomes);
     let recorded = log::check(files, report.as_ref(), &mut found)?;
     events::check(files, report.as_ref(), &recorded, rules, &mut found)?;
     ends(files, report.as_ref(), &recorded, &mut found);
@@ -174,6 +179,14 @@ pub fn verify(
     }
     found.verified = found.problems.is_empty();
     Ok(found)
+}
+
+/// The report as its log has it: what is found is written down when an exec begins, and
+/// not how it ended.
+fn without_outcomes(mut report: Report) -> Report {
+    report.findings.iter_mut().for_each(|finding| finding.outcome = None);
+    report.allowed.iter_mut().for_each(|allowed| allowed.outcome = None);
+    report
 }
 
 /// What the report says of itself.

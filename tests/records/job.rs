@@ -28,6 +28,10 @@ impl Host {
         run.end(report.verdict, &report.findings.clone(), Some(&report));
     }
 
+    fn containers(&self) -> PathBuf {
+        self.root.path().join("state/containers")
+    }
+
     /// `report --job acme/web/7 ARG…`: its exit code and all that it says.
     fn gate(&self, args: &[&str]) -> (i32, String) {
         let output = self.output(&[&["report", "--job", "acme/web/7"], args].concat());
@@ -36,6 +40,7 @@ impl Host {
 }
 
 const GATE: [&str; 2] = ["--fail-on", "critical"];
+const NONE_OK: [&str; 3] = ["--fail-on", "critical", "--none-ok"];
 
 #[test]
 fn a_job_has_one_verdict_over_all_its_containers() {
@@ -104,7 +109,7 @@ fn a_job_has_one_verdict_over_all_its_containers() {
 #[test]
 fn a_gate_never_passes_what_it_does_not_know() {
     type Make = fn(&Host);
-    let cases: [(&str, Make, &[&str], i32, &str); 15] = [
+    let cases: [(&str, Make, &[&str], i32, &str); 21] = [
         ("clean", |h| h.ended("a", "clean", "acme/web/7"), &GATE, 0, "CLEAN"),
         ("finding", |h| h.ended("a", "one-finding", "acme/web/7"), &GATE, 10, "FINDINGS  1 crit"),
         ("incomplete", |h| h.ended("a", "incomplete", "acme/web/7"), &GATE, 11, "INCOMPLETE"),
@@ -120,6 +125,47 @@ fn a_gate_never_passes_what_it_does_not_know() {
         ),
         ("none", |_| (), &GATE, 11, "no container of a job with exactly this id"),
         ("none to see", |_| (), &[], 1, "no container of a job with exactly this id"),
+        ("none and well", |_| (), &NONE_OK, 0, "no container of a job with exactly this id"),
+        ("none to see and well", |_| (), &["--none-ok"], 0, "no container of a job with exactly"),
+        (
+            "none, but a finding",
+            |h| h.ended("a", "one-finding", "acme/web/7"),
+            &NONE_OK,
+            10,
+            "FINDINGS  1 crit",
+        ),
+        (
+            "none, but one that may be",
+            |h| {
+                let run = h.begin("a", container("a", 1));
+                fs::remove_dir(&run.live).unwrap();
+                fs::write(h.containers().join("a/annotations.jsonl"), "").unwrap();
+            },
+            &NONE_OK,
+            11,
+            "it may be of this job",
+        ),
+        (
+            "none, but one that has just begun",
+            |h| {
+                drop(h.begin("a", container("a", 1)));
+                fs::write(h.containers().join("a/annotations.jsonl"), "").unwrap();
+            },
+            &["--fail-on", "critical", "--none-ok", "--timeout", "1ms"],
+            11,
+            "it has just begun, and may be of this job",
+        ),
+        (
+            "none, but execs in a container of another job",
+            |h| {
+                let mut run = h.begin_for("agent", container("agent", 1), job("acme/web/8"));
+                let named = NamedJob { job: job("acme/web/7").unwrap(), exec: 9, taken: false };
+                run.log.job(at(1.0), 1, &named).unwrap();
+            },
+            &NONE_OK,
+            11,
+            "it counts under acme/web/8",
+        ),
         (
             "a longer id is another job",
             |h| h.ended("a", "clean", "acme/web/77"),
@@ -212,8 +258,16 @@ fn a_gate_never_passes_what_it_does_not_know() {
         let squeezed = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(want) || squeezed.contains(want), "{name}: {said}");
     }
-    let (code, said) = Host::new().gate(&["web"]);
-    assert_eq!(code, 2, "{said}");
+    for wrong in [&["web"][..], &["--none-ok", "--expect", "1"]] {
+        let (code, said) = Host::new().gate(wrong);
+        assert_eq!(code, 2, "{said}");
+    }
+    // Nothing is written of nothing.
+    let host = Host::new();
+    let output = host.root.path().join("r.json");
+    let (code, said) =
+        host.gate(&["--none-ok", "--format", "json", "--output", output.to_str().unwrap()]);
+    assert!(code == 0 && !output.exists(), "{said}");
     let (code, said) = Host::new().gate(&["--timeout", "soon"]);
     assert!(code == 2 && said.contains("expected a duration such as 90s"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! `buildwarden report --job`: one verdict over all containers of a job, and the gate
 //! that waits for them.
 
-use super::super::{Exit, formats, list, terminal, which_job::WhichJob};
+use super::super::{Exit, formats, list, output, terminal, which_job::WhichJob};
 use crate::{
     annotation::Changes,
     collect::file::EXECS,
@@ -51,6 +51,10 @@ pub(super) struct OfJob {
     /// Wait for no container that runs; the findings so far count
     #[arg(long, requires = "jobs")]
     running_ok: bool,
+    /// Let a job without any container pass, and write no report of it: where the administrator
+    /// knows that not every job has one
+    #[arg(long, requires = "jobs", conflicts_with = "expect")]
+    none_ok: bool,
 }
 
 /// `5m`
@@ -91,6 +95,10 @@ pub(super) fn run(
     } else {
         runs.look()?
     };
+    if of.none_ok && now.has_none() {
+        terminal::say(&format!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now)));
+        return Ok(Exit::Success);
+    }
     if now.own.is_empty() && now.shared.is_empty() && args.fail_on.is_none() {
         bail!("{}: {}", Shown(runs.jobs().as_str()), nothing(runs.jobs(), &now));
     }
@@ -106,7 +114,7 @@ pub(super) fn run(
         about.layout = super::layout(args, *to);
         let text = render_job(&report, *format, &about)
             .with_context(|| format!("report of the job as {}", format.name()))?;
-        super::write(&text, *to)?;
+        output::write(&text, *to)?;
     }
     Ok(args.fail_on.and_then(|gate| gate.strikes_job(&report)).unwrap_or(Exit::Success))
 }

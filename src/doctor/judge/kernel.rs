@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::doctor::{Check, Section};
 use crate::host::{Facts, Kernel};
-use crate::trace::Feature;
+use crate::trace::{Feature, INSTRUCTIONS_MAX, Verified};
 
 const SECTION: Section = Section::Kernel;
 
@@ -26,6 +26,17 @@ pub(super) fn feature((name, result): &Feature) -> Check {
             "boot a kernel that has it: Linux 5.10 or later, as distributions build it",
         ),
     }
+}
+
+/// What it took to accept the programs.
+pub(super) fn verifier(verified: &[Verified]) -> Option<Check> {
+    let most = verified.iter().max_by_key(|verified| verified.instructions)?;
+    let Verified { program, instructions, .. } = most;
+    Some(Check::ok(
+        SECTION,
+        "verifier",
+        format!("at most {instructions} of {INSTRUCTIONS_MAX} instructions, for {program}"),
+    ))
 }
 
 fn release(kernel: &Kernel) -> Check {

@@ -13,7 +13,7 @@ mod tests;
 use super::{Check, Section};
 use crate::config::{ConfigError, Settings};
 use crate::host::{Facts, Place, Program};
-use crate::trace::Feature;
+use crate::trace::Trial;
 use std::path::PathBuf;
 
 /// What lies at the places that are Buildwarden's own.
@@ -34,11 +34,12 @@ pub fn judge(
     facts: &Facts,
     settings: &Result<Settings, ConfigError>,
     own: &Own,
-    features: &[Feature],
+    trial: &Trial,
 ) -> Vec<Check> {
     let resolved = &settings.as_ref().map_or_else(ConfigError::fallback, Settings::clone);
     let mut checks = kernel::judge(facts, resolved);
-    checks.extend(features.iter().map(kernel::feature));
+    checks.extend(trial.features.iter().map(kernel::feature));
+    checks.extend(kernel::verifier(&trial.verified));
     checks.extend(privileges::judge(facts));
     checks.extend(settings::judge(settings, resolved, own));
     checks.extend(programs(&facts.programs));

@@ -5,6 +5,7 @@ use crate::host::{
     Btf, Capabilities, Containerd, Docker, Dockerd, Engines, Executable, HOOKS_DIRS, Hook,
     HookFile, HooksDir, HostError, Kernel, Runtime, Worker,
 };
+use crate::trace::Verified;
 use std::path::PathBuf;
 
 /// A machine on which everything is as it should be.
@@ -85,7 +86,7 @@ fn machine() -> Machine {
 }
 
 fn checks(machine: Machine) -> Vec<Check> {
-    judge(&machine.facts, &Ok(machine.settings), &machine.own, &[])
+    judge(&machine.facts, &Ok(machine.settings), &machine.own, &Trial::default())
 }
 
 /// What is not ok after `change`: status, name, what was found.
@@ -152,15 +153,28 @@ fn the_kernel_is_judged() {
 
 #[test]
 fn what_was_tried_is_told() {
-    let features = [("one".to_owned(), Ok(())), ("two".to_owned(), Err("unknown func".to_owned()))];
+    let verified = |program: &str, instructions| Verified {
+        program: program.to_owned(),
+        instructions,
+        total_states: 2,
+        peak_states: 1,
+    };
+    let trial = Trial {
+        features: vec![
+            ("one".to_owned(), Ok(())),
+            ("two".to_owned(), Err("unknown func".to_owned())),
+        ],
+        verified: vec![verified("first", 20), verified("second", 30), verified("third", 10)],
+    };
     let machine = machine();
-    let checks = judge(&machine.facts, &Ok(machine.settings), &machine.own, &features);
+    let checks = judge(&machine.facts, &Ok(machine.settings), &machine.own, &trial);
     let got: Vec<_> = checks
         .iter()
-        .filter(|check| ["one", "two"].contains(&check.name.as_str()))
+        .filter(|check| ["one", "two", "verifier"].contains(&check.name.as_str()))
         .map(|check| (check.status, check.found.as_str()))
         .collect();
-    assert_eq!(got, [(Status::Ok, "works"), (Status::Problem, "unknown func")]);
+    let most = "at most 30 of 1000000 instructions, for second";
+    assert_eq!(got, [(Status::Ok, "works"), (Status::Problem, "unknown func"), (Status::Ok, most)]);
 }
 
 #[test]
@@ -259,7 +273,7 @@ fn settings_are_judged() {
 fn a_configuration_that_cannot_be_read_is_a_problem() {
     let machine = machine();
     let error = Settings::load(Some("/nonexistent/a.toml".as_ref()));
-    let checks = judge(&machine.facts, &error, &machine.own, &[]);
+    let checks = judge(&machine.facts, &error, &machine.own, &Trial::default());
     let bad: Vec<_> = checks.iter().filter(|check| check.status != Status::Ok).collect();
     let [check] = bad[..] else { panic!("{bad:?}") };
     assert_eq!(check.name, "configuration");

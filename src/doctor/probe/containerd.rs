@@ -33,6 +33,8 @@ impl Probe<'_> {
             let mount = format!("type=bind,src={source},dst={PROGRAM},options=rbind:ro");
             let mut command = ctr_in();
             command.args(["run", "--rm", "--runc-binary"]).arg(shim);
+            // Below its own it would leave a directory for each namespace.
+            command.arg("--runc-root").arg(workshop.path("runc"));
             // At the top, because a runtime removes that one only and none above it.
             command.args(["--cgroup", &format!("/{name}"), "--mount", &mount, "--rootfs"]);
             let ran = run(&ctr, command.arg(&rootfs).args([name, PROGRAM, "--version"]), RUN_LIMIT);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which scopes a process is in, and which it was put into from outside.
+ */
+#ifndef BUILDWARDEN_SCOPE_H
+#define BUILDWARDEN_SCOPE_H
+
+#include "maps.h"
+#include <bpf/bpf_core_read.h>
+
+/* A call of its own: inlined, its relocation would be hoisted to where newer kernels reach it. */
+static __noinline __u64 ancestor_id_before_6_1(struct cgroup *cgroup, __u32 depth)
+{
+	struct cgroup___before_6_1 *old = (void *)cgroup;
+	__u64 id = 0;
+
+	bpf_probe_read_kernel(&id, sizeof(id), (void *)&old->ancestor_ids + depth * sizeof(id));
+	return id;
+}
+
+static __always_inline __u64 ancestor_id(struct cgroup *cgroup, __u32 depth)
+{
+	struct cgroup *ancestor = NULL;
+
+	if (!bpf_core_field_exists(cgroup->ancestors))
+		return ancestor_id_before_6_1(cgroup, depth);
+	bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
+			      (void *)&cgroup->ancestors + depth * sizeof(ancestor));
+	return BPF_CORE_READ(ancestor, kn, id);
+}
+
+static __always_inline struct upid pid_at(struct pid *pid, __u32 level)
+{
+	struct upid number = {};
+
+	bpf_probe_read_kernel(&number, sizeof(number),
+			      (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
+	return number;
+}
+
+/* The pid in the namespace `inum`, or in the initial one where there is none. */
+static __always_inline __u32 pid_in_namespace(struct task_struct *leader, __u32 inum)
+{
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	__u32 top = BPF_CORE_READ(pid, level);
+
+	for (__u32 i = 0; inum && i < MAX_PID_LEVELS; i++) {
+		struct upid number;
+
+		if (i > top)
+			break;
+		number = pid_at(pid, top - i);
+		if (BPF_CORE_READ(number.ns, ns.inum) == inum)
+			return number.nr;
+	}
+	return BPF_CORE_READ(leader, tgid);
+}
+
+/*
+ * Global functions are verified once, on their own, whatever calls them: without
+ * that the states of each part multiply those of the next. 5.10 lets them take
+ * scalars only, so kernel pointers come as addresses and each finds the scratch
+ * itself. What they keep in it over a loop the verifier takes as unknown, which
+ * is what lets it see that all iterations are alike.
+ */
+
+__noinline int add_scope(__u64 leader_address, __u32 slot)
+{
+	struct task_struct *leader = (void *)leader_address;
+	struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
+	struct scratch *scratch = get_scratch();
+	__u32 i;
+
+	if (!counters || !scratch)
+		return 0;
+	i = scratch->count;
+	if (i >= MAX_SCOPES)
+		return 0;
+	scratch->slot[i] = slot;
+	scratch->container_pid[i] = pid_in_namespace(leader, counters->pid_namespace);
+	scratch->count = i + 1;
+	return 0;
+}
+
+/* Whether the slot's pid namespace is this one, and not an earlier one of the same number. */
+static __always_inline int is_same_namespace(struct pid_namespace *ns, __u32 slot)
+{
+	struct bw_slot *facts = bpf_map_lookup_elem(&slots, &slot);
+	__u64 start = BPF_CORE_READ(ns, child_reaper, group_leader, start_boottime);
+
+	return facts && facts->namespace_start == (__u32)(start / 10000000);
+}
+
+/*
+ * Puts the scopes that a process is in into the scratch: by its cgroup's
+ * ancestors; failing all of them, by its pid namespace. Host processes are at
+ * pid namespace level 0 and seldom at depths that a scope lies at, so they cost
+ * a few loads. Returns BW_LEFT_CGROUP where the pid namespace decided, else 0.
+ */
+__noinline int find_scopes(__u64 task_address)
+{
+	struct task_struct *task = (void *)task_address;
+	__u64 leader = (__u64)BPF_CORE_READ(task, group_leader);
+	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	struct scratch *scratch = get_scratch();
+	__u32 zero = 0, depth = BPF_CORE_READ(cgroup, level);
+	struct bw_host *facts = bpf_map_lookup_elem(&host, &zero);
+	struct pid *pid;
+	__u32 level;
+	__u64 depths;
+
+	if (!facts || !scratch)
+		return 0;
+	scratch->count = 0;
+	depths = facts->depths;
+	for (__u32 i = 1; i < BW_DEPTHS; i++) {
+		__u64 id;
+		__u32 *slot;
+
+		if (i > depth || !(depths >> i))
+			break;
+		if (!(depths >> i & 1))
+			continue;
+		id = ancestor_id(cgroup, i);
+		slot = bpf_map_lookup_elem(&scopes, &id);
+		if (slot)
+			add_scope(leader, *slot);
+	}
+	if (scratch->count)
+		return 0;
+
+	pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	level = BPF_CORE_READ(pid, level);
+	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
+		struct upid number;
+		__u32 inum;
+		__u32 *slot;
+
+		if (i >= level)
+			break;
+		number = pid_at(pid, level - i);
+		inum = BPF_CORE_READ(number.ns, ns.inum);
+		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
+		if (slot && is_same_namespace(number.ns, *slot)) {
+			add_scope(leader, *slot);
+			return BW_LEFT_CGROUP;
+		}
+	}
+	return 0;
+}
+
+static __always_inline bool is_in_namespace(struct pid *pid, __u32 inum)
+{
+	__u32 top = BPF_CORE_READ(pid, level);
+
+	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
+		struct upid number;
+
+		if (i > top)
+			break;
+		number = pid_at(pid, top - i);
+		if (BPF_CORE_READ(number.ns, ns.inum) == inum)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Keeps in the scratch which containers a process was put into from outside, as a
+ * runtime's `exec` does: its parent is not in the container's pid namespace. Orphans
+ * stay in their namespace, but the container's first process has such a parent too, and
+ * a process that was put in can give its own to a child (CLONE_PARENT): once one has,
+ * nobody is believed any more, and what could have been is counted as lost. Any other
+ * process's parent is in the same namespace, at the same level: for those this is one
+ * comparison.
+ */
+__noinline int find_entered(__u64 leader_address)
+{
+	struct task_struct *leader = (void *)leader_address;
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	struct pid *parent = BPF_CORE_READ(leader, real_parent, thread_pid);
+	struct scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return 0;
+	scratch->entered = 0;
+	/*
+	 * A parent that is reaped right now has no pid any more, and by then the process
+	 * has another one. Without any, nothing shows that it came from outside.
+	 */
+	if (!parent)
+		parent = BPF_CORE_READ(leader, real_parent, thread_pid);
+	if (!parent)
+		return 0;
+	if (BPF_CORE_READ(parent, level) >= BPF_CORE_READ(pid, level))
+		return 0;
+	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
+		__u32 slot = scratch->slot[i];
+		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
+		__u32 inum = counters ? counters->pid_namespace : 0;
+
+		if (!inum || scratch->container_pid[i] == 1 || !is_in_namespace(pid, inum) ||
+		    is_in_namespace(parent, inum))
+			continue;
+		if (counters->disowned)
+			__sync_fetch_and_add(&counters->lost_environments, 1);
+		else
+			scratch->entered |= 1U << i;
+	}
+	return scratch->entered;
+}
+
+/*
+ * Notes the containers in which a process gives a child a parent outside; see
+ * find_entered. They are those whose pid namespace lies below the parent's.
+ */
+__noinline int note_disowned(__u64 forker_address, __u64 parent_address)
+{
+	struct task_struct *forker = (void *)forker_address;
+	struct task_struct *parent = (void *)parent_address;
+	struct pid *inside = BPF_CORE_READ(forker, group_leader, thread_pid);
+	struct pid *outside = BPF_CORE_READ(parent, group_leader, thread_pid);
+	__u32 top = BPF_CORE_READ(inside, level);
+	__u32 outer = outside ? BPF_CORE_READ(outside, level) : top;
+
+	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
+		struct bw_slot *counters;
+		struct upid number;
+		__u32 *slot, inum;
+
+		if (i > top || top - i <= outer)
+			break;
+		number = pid_at(inside, top - i);
+		inum = BPF_CORE_READ(number.ns, ns.inum);
+		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
+		counters = slot ? bpf_map_lookup_elem(&slots, slot) : NULL;
+		if (counters)
+			counters->disowned = 1;
+	}
+	return 0;
+}
+
+#endif
