@@ -83,8 +83,9 @@ __noinline int add_scope(__u64 leader_address, __u32 slot)
 }
 
 /* Whether the slot's pid namespace is this one, and not an earlier one of the same number. */
-static __always_inline int is_same_namespace(struct pid_namespace *ns, __u32 slot)
+__noinline int is_same_namespace(__u64 ns_address, __u32 slot)
 {
+	struct pid_namespace *ns = (void *)ns_address;
 	struct bw_slot *facts = bpf_map_lookup_elem(&slots, &slot);
 	__u64 start = BPF_CORE_READ(ns, child_reaper, group_leader, start_boottime);
 
@@ -141,7 +142,7 @@ __noinline int find_scopes(__u64 task_address)
 		number = pid_at(pid, level - i);
 		inum = BPF_CORE_READ(number.ns, ns.inum);
 		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
-		if (slot && is_same_namespace(number.ns, *slot)) {
+		if (slot && is_same_namespace((__u64)number.ns, *slot)) {
 			add_scope(leader, *slot);
 			return BW_LEFT_CGROUP;
 		}

@@ -74,7 +74,10 @@ pub(super) fn collector(fault: &str, extent: Extent) {
         _ => "the collector gets no more descriptors",
     };
     // Who is stopped is waited for, ten seconds: that many at a time cost as much as one.
-    let (part, at_a_time) = if fault == "stop" { (70, 8) } else { (23, 2) };
+    let (part, at_a_time) = match fault {
+        "stop" => (70, extent.choose(8, 32)),
+        _ => (23, 2),
+    };
     let dir = Dir::with_bpffs();
     each_call(extent.choose(part, 1), at_a_time, |call| {
         let id = format!("{fault}-{call}");

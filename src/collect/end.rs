@@ -62,10 +62,10 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
         match Lock::take(settings, id)? {
             Lock::Gone => return Ok(Ended::Nothing),
             Lock::Held(held) => return take_over(settings, held),
-            Lock::Busy(holder) if is_collector(settings, id, holder)? => {
+            Lock::Busy(holder) if is_collector(id, holder) => {
                 end_collector(holder, settings, id)?;
             }
-            // Another poststop, a sweep, or a collector that has not said yet that it is one.
+            // Another poststop, or a sweep.
             Lock::Busy(_) => wait(RETRY_MS),
         }
         if begun.elapsed() > 3 * Duration::from_millis(PATIENCE_MS.into()) {
@@ -77,11 +77,13 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
     }
 }
 
-/// Whether the lock's holder is the container's collector: only that may be told to end.
-fn is_collector(settings: &Settings, id: &ContainerId, holder: Pid) -> Result<bool, CollectError> {
-    let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else { return Ok(false) };
-    let text = run.content(PID)?.unwrap_or_default();
-    Ok(text.trim_ascii() == holder.as_raw_nonzero().to_string().as_bytes())
+/// Whether the lock's holder is the container's collector: only that may be told to end. By its
+/// command line, which it has from its first instruction on, wherever it was stopped.
+fn is_collector(id: &ContainerId, holder: Pid) -> bool {
+    let path = format!("/proc/{}/cmdline", holder.as_raw_nonzero());
+    let command = fs::read(path).unwrap_or_default();
+    let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+    words.windows(2).any(|pair| pair == [b"collect", id.as_str().as_bytes()])
 }
 
 fn wait(milliseconds: u16) {
