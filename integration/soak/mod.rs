@@ -13,7 +13,9 @@ use fastrand::Rng;
 use inventory::{Inventory, Kernel};
 use std::{
     collections::BTreeSet,
-    env, thread,
+    env,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 use workload::{Resident, Tally, live_and_end};
@@ -47,7 +49,8 @@ fn soak(length: Duration) {
     let dir = Dir::with_bpffs();
     dir.configure("[ring]\nsize = \"256KiB\"\npool = 2");
     let begun = Instant::now();
-    let is_over = || begun.elapsed() >= length || thread::panicking();
+    let failed = AtomicBool::new(false);
+    let is_over = || begun.elapsed() >= length || failed.load(Ordering::Relaxed);
     let mut kernel = Kernel::default();
     let mut rows = Vec::new();
     let mut tally = Tally::default();
@@ -59,10 +62,13 @@ fn soak(length: Duration) {
                 scope.spawn(move || come_and_go(dir, n, seed, is_over))
             })
             .collect();
-        let workers = || others.iter().all(|other| !other.is_finished());
+        let workers = || !stays.is_finished() && others.iter().all(|other| !other.is_finished());
         // `gc` runs again and again, as from a timer, whatever else happens.
         let mut next_row = Duration::ZERO;
         while !stays.is_finished() || others.iter().any(|other| !other.is_finished()) {
+            // Before the time is over, only what has gone wrong ends.
+            let over = is_over();
+            failed.fetch_or(!over && !workers(), Ordering::Relaxed);
             run(&mut dir.buildwarden(["gc"])).expect_code(0);
             let stock = kernel.take_stock(&dir);
             let flat = Resident::look(&dir);
