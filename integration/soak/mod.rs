@@ -53,7 +53,7 @@ fn soak(length: Duration) {
     let is_over = || begun.elapsed() >= length || failed.load(Ordering::Relaxed);
     let mut kernel = Kernel::default();
     let mut rows = Vec::new();
-    let mut tally = Tally::default();
+    let (mut tally, mut wrong) = (Tally::default(), None);
     thread::scope(|scope| {
         let stays = scope.spawn(|| Resident::live(&dir, &is_over));
         let others: Vec<_> = (0..SIDE_BY_SIDE)
@@ -69,7 +69,11 @@ fn soak(length: Duration) {
             // Before the time is over, only what has gone wrong ends.
             let over = is_over();
             failed.fetch_or(!over && !workers(), Ordering::Relaxed);
-            run(&mut dir.buildwarden(["gc"])).expect_code(0);
+            let swept = run(&mut dir.buildwarden(["gc"]));
+            if swept.code != 0 {
+                failed.store(true, Ordering::Relaxed);
+                wrong.get_or_insert(swept);
+            }
             let stock = kernel.take_stock(&dir);
             let flat = Resident::look(&dir);
             if workers() && begun.elapsed() >= next_row {
@@ -83,6 +87,9 @@ fn soak(length: Duration) {
         }
     });
     let took = begun.elapsed();
+    if let Some(swept) = wrong {
+        panic!("gc: {swept}");
+    }
     run(&mut dir.buildwarden(["gc"])).expect_code(0);
     expect_reports(&dir, &tally);
     print(&rows, &tally, took);
