@@ -13,7 +13,9 @@ use fastrand::Rng;
 use inventory::{Inventory, Kernel};
 use std::{
     collections::BTreeSet,
-    env, thread,
+    env,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 use workload::{Resident, Tally, live_and_end};
@@ -47,10 +49,11 @@ fn soak(length: Duration) {
     let dir = Dir::with_bpffs();
     dir.configure("[ring]\nsize = \"256KiB\"\npool = 2");
     let begun = Instant::now();
-    let is_over = || begun.elapsed() >= length || thread::panicking();
+    let failed = AtomicBool::new(false);
+    let is_over = || begun.elapsed() >= length || failed.load(Ordering::Relaxed);
     let mut kernel = Kernel::default();
     let mut rows = Vec::new();
-    let mut tally = Tally::default();
+    let (mut tally, mut wrong) = (Tally::default(), None);
     thread::scope(|scope| {
         let stays = scope.spawn(|| Resident::live(&dir, &is_over));
         let others: Vec<_> = (0..SIDE_BY_SIDE)
@@ -59,11 +62,18 @@ fn soak(length: Duration) {
                 scope.spawn(move || come_and_go(dir, n, seed, is_over))
             })
             .collect();
-        let workers = || others.iter().all(|other| !other.is_finished());
+        let workers = || !stays.is_finished() && others.iter().all(|other| !other.is_finished());
         // `gc` runs again and again, as from a timer, whatever else happens.
         let mut next_row = Duration::ZERO;
         while !stays.is_finished() || others.iter().any(|other| !other.is_finished()) {
-            run(&mut dir.buildwarden(["gc"])).expect_code(0);
+            // Before the time is over, only what has gone wrong ends.
+            let over = is_over();
+            failed.fetch_or(!over && !workers(), Ordering::Relaxed);
+            let swept = run(&mut dir.buildwarden(["gc"]));
+            if swept.code != 0 {
+                failed.store(true, Ordering::Relaxed);
+                wrong.get_or_insert(swept);
+            }
             let stock = kernel.take_stock(&dir);
             let flat = Resident::look(&dir);
             if workers() && begun.elapsed() >= next_row {
@@ -77,6 +87,9 @@ fn soak(length: Duration) {
         }
     });
     let took = begun.elapsed();
+    if let Some(swept) = wrong {
+        panic!("gc: {swept}");
+    }
     run(&mut dir.buildwarden(["gc"])).expect_code(0);
     expect_reports(&dir, &tally);
     print(&rows, &tally, took);

@@ -183,8 +183,9 @@ fn run_once(
     let mut ended_well = true;
     if matches!(draw.fate, Fate::CollectorKilled | Fate::BothKilled) {
         until("enough execs", || (reached() || running.has_ended()).then_some(()));
-        if let Some(collector) = dir.live_collector(id) {
-            kill(collector, Signal::SIGKILL).unwrap();
+        // It may end by itself meanwhile.
+        let collector = dir.live_collector(id);
+        if collector.is_some_and(|collector| kill(collector, Signal::SIGKILL).is_ok()) {
             tally.collectors_killed += 1;
         }
     }

@@ -151,10 +151,14 @@ pub(super) fn record(
     target: &Target,
     kept: Option<&Kept>,
 ) -> Result<Option<Recording>, CollectError> {
-    if !claim(settings, target)? {
-        return Ok(None);
-    }
-    let held = Held::wait(settings, &target.id)?;
+    let held = loop {
+        if !claim(settings, target)? {
+            return Ok(None);
+        }
+        if let Some(held) = Held::wait(settings, &target.id)? {
+            break held;
+        }
+    };
     let (directory, number) = report_directory(settings, &target.id)?;
     let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut attachment = attachment(settings, target, name, number);

@@ -26,7 +26,7 @@ use nix::{
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
-    fs,
+    fs, io,
     os::fd::AsFd as _,
     path::PathBuf,
     time::{Duration, Instant},
@@ -290,7 +290,11 @@ fn remove_run(run: Directory) -> Result<(), CollectError> {
     Held::remove(&run)?;
     let path = run.path().to_owned();
     drop(run);
-    fs::remove_dir(&path).map_err(|error| CollectError::io(&path, "remove", error))
+    match fs::remove_dir(&path) {
+        // By another one, who found it without a lock.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| CollectError::io(&path, "remove", error)),
+    }
 }
 
 #[cfg(test)]

@@ -62,20 +62,24 @@ impl Lock {
 }
 
 impl Held {
-    /// Takes the lock of a container whose run directory was just made. A sweep may have it
-    /// for a moment, and lets go of what has not begun.
-    pub(super) fn wait(settings: &Settings, id: &ContainerId) -> Result<Held, CollectError> {
-        let failed = |reason: String| CollectError::Collector { id: id.to_string(), reason };
+    /// Takes the lock of a container whose run directory was just made; `None` when it is
+    /// gone again: whoever removes that of an earlier run may take this for it. A sweep may
+    /// have the lock for a moment, and lets go of what has not begun.
+    pub(super) fn wait(
+        settings: &Settings,
+        id: &ContainerId,
+    ) -> Result<Option<Held>, CollectError> {
         for _ in 0..TRIES {
             match Lock::take(settings, id)? {
-                Lock::Held(held) => return Ok(held),
+                Lock::Held(held) => return Ok(Some(held)),
                 Lock::Busy(_) => pause(),
-                Lock::Gone => {
-                    return Err(failed("its run directory was removed as it began".to_owned()));
-                }
+                Lock::Gone => return Ok(None),
             }
         }
-        Err(failed("somebody else holds the lock of its new run directory".to_owned()))
+        Err(CollectError::Collector {
+            id: id.to_string(),
+            reason: "somebody else holds the lock of its new run directory".to_owned(),
+        })
     }
 
     /// Removes the lock file, and with it the lock.
