@@ -18,6 +18,7 @@ mod gc;
 mod harness;
 mod hook_input;
 mod host;
+mod hostile;
 mod install;
 mod job;
 mod kernel;

@@ -84,6 +84,28 @@ impl<'a> Container<'a> {
         self
     }
 
+    /// All capabilities, the host's processes and network in sight, the run and report
+    /// directories in `/bw/run` and `/bw/state`, and what `[directories] bpffs` names in
+    /// `/bw/bpf`, to write.
+    pub(crate) fn privileged(mut self) -> Self {
+        let all = ["CAP_BPF", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
+        for set in ["bounding", "effective", "permitted"] {
+            self.spec["process"]["capabilities"][set] = json!(all);
+        }
+        let others = ["ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
+        self.spec["linux"]["namespaces"] = json!(others);
+        let mounts = self.spec["mounts"].as_array_mut().unwrap();
+        for name in ["run", "state", "bpf"] {
+            mounts.push(json!({
+                "destination": format!("/bw/{name}"),
+                "type": "bind",
+                "source": self.dir.path(name),
+                "options": ["rbind"],
+            }));
+        }
+        self
+    }
+
     /// Takes another program for runc.
     pub(crate) fn runtime(mut self, program: &Path) -> Self {
         self.runtime = program.to_owned();

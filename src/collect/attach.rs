@@ -8,6 +8,7 @@ use crate::{
     annotation::{self, Log},
     cgroup::Scope,
     config::{OnError, Settings, When},
+    confine::{Kept, Privileges},
     detect::Detector,
     execlog, host,
     oci::{self, Bundle, ContainerId, Identity, State},
@@ -87,7 +88,13 @@ pub enum Attached {
 ///
 /// Never fails as such: what goes wrong comes back with what is to become of the
 /// container.
-pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &State) -> Attached {
+pub fn attach(
+    settings: &Settings,
+    config: Option<&Path>,
+    stage: Stage,
+    state: &State,
+    kept: &Kept,
+) -> Attached {
     let begun = clock::boot_ns();
     let bundle = Bundle::read(&state.bundle);
     let unread = Bundle::default();
@@ -114,12 +121,15 @@ pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &
         stage,
         begun,
     };
-    match record(settings, &target) {
+    kept.step(Privileges::Record);
+    let recorded = record(settings, &target, Some(kept));
+    kept.step(Privileges::Read);
+    match recorded {
         Ok(None) => return Attached::Already,
         Ok(Some(recording)) => recording.announce(),
         Err(reason) => return Attached::Failed { reason, on_error },
     }
-    match spawn_collector(config, &target.id) {
+    match spawn_collector(config, &target.id, target.pid) {
         Ok(collector) => Attached::Recording { collector },
         // The kernel records all the same: poststop will drain the ring.
         Err(reason) => Attached::Failed { reason, on_error: OnError::Allow },
@@ -135,10 +145,11 @@ pub(super) struct Recording {
 }
 
 /// Makes the container's directories and registers its scope. `None` when an earlier
-/// hook of the same start has done so.
+/// hook of the same start has done so. Of what is `kept`, loading the probe set raises more.
 pub(super) fn record(
     settings: &Settings,
     target: &Target,
+    kept: Option<&Kept>,
 ) -> Result<Option<Recording>, CollectError> {
     let held = loop {
         if !claim(settings, target)? {
@@ -162,7 +173,7 @@ pub(super) fn record(
         .map_err(|error| CollectError::io(&directory.path().join(file::EXECS), "write", error))?;
 
     let registered = match &target.scope {
-        Ok(scope) => register(settings, scope),
+        Ok(scope) => register(settings, scope, kept),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
     };
     if let Err(reason) = registered {
@@ -203,7 +214,7 @@ impl Recording {
     }
 }
 
-fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
+fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(), CollectError> {
     let setup = Setup { bpffs: &settings.bpffs, names: &|| evidence::names(&Detector::builtin()) };
     let key = ScopeKey {
         cgroup: scope.id,
@@ -212,7 +223,16 @@ fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
         first_began: scope.first_began,
         owner: super::owner(settings),
     };
-    let register = || ProbeSet::open_or_load(&setup)?.register(&key, settings.ring_bytes);
+    let open = || match ProbeSet::open(&settings.bpffs)? {
+        Some(loaded) => Ok(loaded),
+        None => {
+            if let Some(kept) = kept {
+                kept.step(Privileges::Load);
+            }
+            ProbeSet::open_or_load(&setup)
+        }
+    };
+    let register = || open()?.register(&key, settings.ring_bytes);
     let registered = match register() {
         // Once more, with one that is loaded anew.
         Err(TraceError::Unloaded) => register(),

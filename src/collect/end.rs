@@ -2,7 +2,7 @@
 
 use super::{
     CollectError,
-    account::{Account, Ending, account},
+    account::{self, Account, account},
     attachment::Attachment,
     clock,
     collector::{End, PID, spawn_exporter},
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     config::Settings,
+    confine::{Calls, Reach, confine},
     oci::ContainerId,
     report::{Time, json, model::Verdict},
     trace::{Drain, ProbeSet, SlotId},
@@ -34,6 +35,16 @@ use std::{
 /// How long a collector may take to finish before its work is taken over,
 /// milliseconds. It is real-time and only has to drain and sum up.
 const PATIENCE_MS: u16 = 10_000;
+
+/// What whoever writes a report knows of its end.
+pub(super) struct Ending {
+    /// Whether the container has ended: what outlives it may not be reached any more.
+    pub(super) ended: bool,
+    /// The number of the pid namespace that was held since before the end.
+    pub(super) namespace: Option<u64>,
+    /// What confines the writer.
+    pub(super) confined: Vec<String>,
+}
 
 /// How a container's collection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,10 +123,17 @@ fn end_collector(pid: Pid, settings: &Settings, id: &ContainerId) -> Result<(), 
 
 /// Does what the collector has not done.
 pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, CollectError> {
-    let Some(attachment) = Attachment::read(&held.run)? else {
+    let attachment = match Attachment::read(&held.run) {
+        Ok(Some(attachment)) => attachment,
         // The hook was killed before it registered anything.
-        remove_run(held.run)?;
-        return Ok(Ended::Nothing);
+        Ok(None) => return remove_run(held.run).map(|()| Ended::Nothing),
+        // Nothing in it can be believed. `gc` makes it again from the log.
+        Err(error) => {
+            if let CollectError::Malformed { .. } = error {
+                remove_run(held.run)?;
+            }
+            return Err(error);
+        }
     };
     let probes = ProbeSet::open(&settings.bpffs)?;
     let cgroup = attachment.attached.container.cgroup_id;
@@ -135,12 +153,18 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     }
     // Where there never was a collector, nobody has started it.
     let _ = spawn_exporter(settings, &container);
+    let ended = has_come(&session.attachment);
     let drain = recording.and_then(|(probes, slot)| {
         Drain::open(probes, slot)
             .inspect_err(|error| session.fail(format!("the ring could not be drained: {error}")))
             .ok()
     });
-    let verdict = finish(settings, held, session, drain.as_ref(), recording)?;
+    // Whoever releases a slot needs privileges before Linux 5.19; who reads what a build
+    // controls needs none.
+    let reported = write_up(settings, session, drain, ended);
+    let released = release(settings, held, recording);
+    let verdict = reported?;
+    released?;
     Ok(Ended::TakenOver { verdict, report })
 }
 
@@ -155,8 +179,8 @@ fn conclude(
         return Ok(());
     }
     let now = Time::from_boot(clock::boot_ns(), session.attachment.attached.boot_to_unix_ns);
-    let Session { directory, log, .. } = session;
-    Written::found(&report, written).conclude(settings, directory, log, now)
+    let Session { directory, log, key, .. } = session;
+    Written::found(&report, written).conclude(settings, key.as_ref(), directory, log, now)
 }
 
 /// Drains what is left, writes the report and releases everything. Goes on after an
@@ -164,22 +188,42 @@ fn conclude(
 pub(super) fn finish(
     settings: &Settings,
     held: Held,
-    mut session: Session,
+    session: Session,
     drain: Option<&Drain>,
     recording: Option<(&ProbeSet, SlotId)>,
+    ending: Ending,
 ) -> Result<Verdict, CollectError> {
-    let at = clock::boot_ns();
-    let ended = End::watch(&session.attachment).is_ok_and(|end| end.has_come());
-    if !ended && session.attachment.failure.is_none() {
-        session.fail("processes were still running when the recording ended".to_owned());
-    }
-    if let Some(drain) = drain {
-        session.drain(drain);
-    }
-    let reported = report(settings, session, drain, at);
+    let reported = report(settings, session, drain, ending);
     let released = release(settings, held, recording);
     let verdict = reported?;
     released.map(|()| verdict)
+}
+
+/// Whether the container has ended.
+fn has_come(attachment: &Attachment) -> bool {
+    End::watch(attachment).is_ok_and(|end| end.has_come())
+}
+
+/// Drains what is left and writes the report, on a thread that is confined as a collector
+/// is: it reads what a build controls, and its caller goes on to what needs privileges.
+pub(super) fn write_up(
+    settings: &Settings,
+    session: Session,
+    drain: Option<Drain>,
+    ended: bool,
+) -> Result<Verdict, CollectError> {
+    let id = session.attachment.attached.container.id.clone();
+    let write = move || {
+        let own = vec![session.directory.as_fd()];
+        let confined = confine(Reach { own, ..Reach::default() }, Calls::COLLECTOR);
+        let confined = confined.names();
+        let ending = Ending { ended, namespace: None, confined };
+        report(settings, session, drain.as_ref(), ending)
+    };
+    let written = std::thread::scope(|scope| scope.spawn(write).join());
+    written.unwrap_or_else(|_| {
+        Err(CollectError::Collector { id, reason: "it panicked over its report".to_owned() })
+    })
 }
 
 /// Stops recording and removes the run directory; in this order, so that whoever finds
@@ -198,19 +242,28 @@ fn release(
     Ok(())
 }
 
-/// Writes the report and the log's last line.
-pub(super) fn report(
+/// Drains what is left, writes the report and the log's last line.
+fn report(
     settings: &Settings,
     mut session: Session,
     drain: Option<&Drain>,
-    at: u64,
+    ending: Ending,
 ) -> Result<Verdict, CollectError> {
+    let at = clock::boot_ns();
+    if !ending.ended && session.attachment.failure.is_none() {
+        session.fail("processes were still running when the recording ended".to_owned());
+    }
     if let Some(drain) = drain {
+        session.drain(drain);
+        for what in drain.unregistered(ending.namespace) {
+            session.fail(format!("the recording was tampered with: its {what} was taken away"));
+        }
         session.note_loss(&drain.counters(), true);
         // A ring of the pool has the size that was configured when it was made.
         session.attachment.attached.ring_bytes = drain.ring_bytes();
     }
-    let ending = Ending {
+    let ending = account::Ending {
+        confined: ending.confined,
         counters: drain.map(Drain::counters),
         programs_attached: drain.is_some_and(Drain::programs_attached),
         cut_environments: session.cut_environments,
@@ -232,7 +285,8 @@ pub(super) fn report(
         };
         let time = Time::from_boot(clock::boot_ns(), offset);
         let written = Written { report: &report, json: text.as_bytes(), findings: counts };
-        written.conclude(settings, &session.directory, &mut session.log, time)?;
+        let Session { directory, log, key, .. } = &mut session;
+        written.conclude(settings, key.as_ref(), directory, log, time)?;
         if !settings.keep_execs {
             session.directory.remove(file::EXECS)?;
         }

@@ -80,7 +80,7 @@ pub fn run(
         stage: Stage::Run,
         begun,
     };
-    let recording = match record(settings, &target) {
+    let recording = match record(settings, &target, None) {
         Ok(recording) => recording,
         Err(reason) if settings.on_error == OnError::Deny => {
             let _ = end(settings, &id);
@@ -105,7 +105,7 @@ pub fn run(
         recording.set_first_process(child.id())?;
         recording.announce();
     }
-    let collector = spawn_collector(config, &id).inspect_err(|error| warn(error));
+    let collector = spawn_collector(config, &id, child.id()).inspect_err(|error| warn(error));
     let status = wait(&mut child);
     if let Err(error) = end(settings, &id) {
         warn(&error);
