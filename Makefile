@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report fuzz soak miri audit \
+.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report faults fuzz soak miri audit \
   install install-files deb clean
 
 build:
@@ -54,6 +54,12 @@ bench:
 bench-quick:
 	@integration/setup
 	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_quick
+
+# Every fault, at every step, and what it came to: a table. Half an hour; FAULTS=disks or another
+# part alone. `make test` does some of each.
+faults:
+	@integration/setup
+	@FAULTS='$(FAULTS)' integration/root-tests --ignored --nocapture root_faults
 
 # What judging one exec costs; needs no root.
 bench-detect:

@@ -1,6 +1,9 @@
 //! What the collector is while it collects.
 
-use crate::harness::{Container, Dir, until};
+use crate::{
+    faults::{Outcome, came_to},
+    harness::{Container, Dir, until},
+};
 use nix::sys::signal::{Signal, kill};
 use std::{
     fs,
@@ -68,7 +71,7 @@ fn root_who_takes_over_is_confined_like_a_collector() {
 }
 
 #[test]
-fn root_a_storm_is_counted_and_hides_no_listed_tool() {
+pub(crate) fn root_a_storm_is_counted_and_hides_no_listed_tool() {
     // Its own probe set: the pool of another has rings of another size.
     let dir = Dir::with_bpffs();
     dir.configure("[ring]\nsize = \"64KiB\"");
@@ -94,6 +97,7 @@ fn root_a_storm_is_counted_and_hides_no_listed_tool() {
     let addresses: Vec<_> = report.findings.iter().map(|f| &f.addresses[0].address).collect();
     assert_eq!(addresses, ["198.51.100.23"]);
     assert!(!found.is_complete());
+    came_to("600 execs and no collector that runs: the ring overflows", Outcome::of(&report));
 }
 
 /// Whether a descriptor in /proc leads to what a collector opens.

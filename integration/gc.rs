@@ -1,6 +1,9 @@
 //! `gc`: runs that a reboot has orphaned, run directories that got lost, and old runs.
 
-use crate::harness::{Container, Dir, run, until};
+use crate::{
+    faults::{Outcome, came_to},
+    harness::{Container, Dir, run, until},
+};
 use buildwarden::{
     chain::Chain,
     report::model::{Report, Verdict},
@@ -104,10 +107,11 @@ fn expect_orphan_finished(dir: &Dir, name: &str, reason: &str) -> Report {
 }
 
 #[test]
-fn root_a_run_that_a_restart_has_orphaned_is_finished_once() {
+pub(crate) fn root_a_run_that_a_restart_has_orphaned_is_finished_once() {
     let dir = Dir::with_bpffs();
     crash(&dir, "web", BUILD);
     let report = expect_orphan_finished(&dir, "web", "the machine was restarted");
+    came_to("the machine is restarted while a container runs; then gc", Outcome::of(&report));
     assert_eq!(report.verdict, Verdict::Findings);
     assert_eq!(report.findings.len(), 1);
     assert!(report.completeness.execs > 0);
@@ -253,7 +257,7 @@ fn root_who_takes_over_a_report_ends_its_log() {
 
 /// The run directory is lost, and nothing else: what is recorded is still there.
 #[test]
-fn root_a_lost_run_directory_loses_nothing() {
+pub(crate) fn root_a_lost_run_directory_loses_nothing() {
     // Whether the collector is killed, and whether the container has ended by then.
     for (killed, ended) in [(true, true), (true, false), (false, false)] {
         let dir = Dir::new();
@@ -283,6 +287,7 @@ fn root_a_lost_run_directory_loses_nothing() {
         assert_eq!(report.completeness.reasons, [""; 0], "{killed} {ended}");
         assert_eq!(report.completeness.execs, report.completeness.last_sequence);
         assert_eq!(report.findings.len(), 1);
+        came_to("the run directory is removed; then gc", Outcome::of(&report));
         until("the last line of the log", || {
             let log = report_directory(&dir, "lost").join("annotations.jsonl");
             fs::read_to_string(log).ok()?.contains("dev.buildwarden.finished").then_some(())

@@ -1,7 +1,10 @@
 //! The machine: user namespaces, the BPF file system, and commands without an
 //! engine.
 
-use crate::harness::{Container, Dir, rootfs, run, run_with_input};
+use crate::{
+    faults::{Outcome, came_to},
+    harness::{Container, Dir, rootfs, run, run_with_input},
+};
 use buildwarden::{
     host::{Daemon, cgroup2_mount},
     report::model::Report,
@@ -46,13 +49,14 @@ fn root_a_hook_in_a_user_namespace_says_so() {
 }
 
 #[test]
-fn root_a_missing_bpffs_is_mounted() {
+pub(crate) fn root_a_missing_bpffs_is_mounted() {
     let dir = Dir::new();
     let script = "while umount /sys/fs/bpf 2>/dev/null; do :; done
         \"$0\" run --report report.json -- true
         grep -q '^[^ ]* /sys/fs/bpf bpf ' /proc/self/mounts";
     run(&mut isolated(&dir, script)).expect_code(0);
     assert_eq!(report(&dir).verdict.as_str(), "clean");
+    came_to("no BPF file system is mounted", Outcome::of(&report(&dir)));
 }
 
 #[test]

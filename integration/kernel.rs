@@ -23,7 +23,7 @@ const RELEASES: [&str; 4] = ["5.10", "6.1", "6.12", "next"];
 /// The kernel side's.
 const PROGRAMS: [&str; 3] = ["on_exec", "on_fork", "on_exit"];
 /// The first time the kernel is downloaded.
-const BOOT: Duration = Duration::from_secs(900);
+pub(crate) const BOOT: Duration = Duration::from_secs(900);
 /// What the script in a machine takes to read, where everything else lies.
 const SETTINGS: &str = "[directories]\nrun = \"/run/buildwarden\"\nstate = \"/out/state\"\n[ring]\nsize = \"256KiB\"\n";
 

@@ -1,6 +1,9 @@
 //! The shim, killed at each of its system calls.
 
-use crate::harness::{Container, Dir, program, run};
+use crate::{
+    faults::{Outcome, came_to},
+    harness::{Container, Dir, program, run},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -17,10 +20,10 @@ fn strays(bundle: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn root_the_shim_killed_at_any_system_call_leaves_a_whole_config_json() {
+pub(crate) fn root_the_shim_killed_at_any_system_call_leaves_a_whole_config_json() {
     let dir = Dir::new();
     dir.configure("runtime.runc = '/bin/true'");
-    let (shim, kill_at) = (dir.shim("buildwarden-runc"), program("kill-at"));
+    let (shim, fault_at) = (dir.shim("buildwarden-runc"), program("fault-at"));
     let container = Container::new(&dir, "killed").hooks(&[]);
     container.write_config();
     let (bundle, config) = (container.bundle(), container.bundle().join("config.json"));
@@ -37,8 +40,8 @@ fn root_the_shim_killed_at_any_system_call_leaves_a_whole_config_json() {
     let mut seen = [0; 3];
     for call in 1.. {
         fs::write(&config, &old).unwrap();
-        let mut killed = Command::new(&kill_at);
-        killed.arg(call.to_string()).arg(&shim);
+        let mut killed = Command::new(&fault_at);
+        killed.args(["it", "kill", &call.to_string(), "/dev/null"]).arg(&shim);
         match create(killed) {
             0 => break,
             code => assert_eq!(code, 128 + 9, "call {call}"),
@@ -55,6 +58,7 @@ fn root_the_shim_killed_at_any_system_call_leaves_a_whole_config_json() {
         assert_eq!(create(Command::new(&shim)), 0, "call {call}");
         assert!(fs::read(&config).unwrap() == new, "call {call}");
         assert_eq!(strays(&bundle), left, "call {call}");
+        came_to("the shim is SIGKILLed before its Nth system call", Outcome::NotStarted);
         left.iter().for_each(|path| fs::remove_file(path).unwrap());
     }
     assert!(seen.iter().all(|times| *times > 0), "{seen:?}");

@@ -1,7 +1,10 @@
 //! A container's life: hooks twice, late or never, a collector that dies, a
 //! container that comes back.
 
-use crate::harness::{Container, Dir, Done, run, run_with_input, until};
+use crate::{
+    faults::{Outcome, came_to},
+    harness::{Container, Dir, Done, run, run_with_input, until},
+};
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
@@ -91,7 +94,7 @@ enum Finisher {
 }
 
 #[test]
-fn root_a_killed_collector_costs_nothing_but_time() {
+pub(crate) fn root_a_killed_collector_costs_nothing_but_time() {
     for (finisher, stages) in [
         (Finisher::Poststop, &["createRuntime", "poststop"][..]),
         (Finisher::Gc, &["createRuntime"]),
@@ -110,6 +113,11 @@ fn root_a_killed_collector_costs_nothing_but_time() {
             run(&mut dir.buildwarden(["gc"])).expect_code(0);
         }
         expect_complete(&dir, "orphan");
+        let fault = match finisher {
+            Finisher::Poststop => "the collector is SIGKILLed while it waits; then poststop",
+            Finisher::Gc => "the same, and there is no poststop; then gc",
+        };
+        came_to(fault, Outcome::of(&dir.report("orphan")));
     }
 }
 

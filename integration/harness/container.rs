@@ -65,6 +65,34 @@ impl<'a> Container<'a> {
         self
     }
 
+    /// Runs the hook of this stage through a program, which gets it as its last arguments.
+    pub(crate) fn through(mut self, stage: &str, program: &[&str]) -> Self {
+        let hook = &mut self.spec["hooks"][stage][0];
+        let args = hook["args"].as_array().unwrap();
+        let words = program.iter().map(|word| json!(word));
+        let words: Vec<Value> =
+            words.chain([hook["path"].clone()]).chain(args[1..].iter().cloned()).collect();
+        (hook["path"], hook["args"]) = (words[0].clone(), words.into());
+        self
+    }
+
+    /// Keeps what the hook of this stage says: runc tells nobody.
+    pub(crate) fn overheard(self, stage: &str) -> Self {
+        let file = self.said().display().to_string();
+        self.through(stage, &["/bin/sh", "-c", &format!("\"$@\" 2>>{file}"), "sh"])
+    }
+
+    /// Where that is kept.
+    pub(crate) fn said(&self) -> PathBuf {
+        self.bundle().join("said")
+    }
+
+    /// Takes another binary of ours for the hook of this stage.
+    pub(crate) fn binary(mut self, stage: &str, binary: &Path) -> Self {
+        self.spec["hooks"][stage][0]["path"] = json!(binary);
+        self
+    }
+
     /// Registers a program that is not Buildwarden as the hook of these stages, and no others.
     pub(crate) fn other_hooks(mut self, program: &Path, stages: &[&str]) -> Self {
         self.spec["hooks"] = json!({});
@@ -75,13 +103,11 @@ impl<'a> Container<'a> {
     }
 
     /// Has the hook of this stage killed at its `call`th system call.
-    pub(crate) fn kill_hook(mut self, stage: &str, call: usize) -> Self {
-        static KILL_AT: LazyLock<PathBuf> = LazyLock::new(|| program("kill-at"));
-        let hook = &mut self.spec["hooks"][stage][0];
-        let mut args = vec![json!("kill-at"), json!(call.to_string()), hook["path"].take()];
-        args.extend(hook["args"].as_array().unwrap()[1..].iter().cloned());
-        (hook["path"], hook["args"]) = (json!(*KILL_AT), json!(args));
-        self
+    pub(crate) fn kill_hook(self, stage: &str, call: usize) -> Self {
+        static FAULT_AT: LazyLock<PathBuf> = LazyLock::new(|| program("fault-at"));
+        let struck = self.bundle().join("struck").display().to_string();
+        let program = FAULT_AT.display().to_string();
+        self.through(stage, &[&program, "it", "kill", &call.to_string(), &struck])
     }
 
     /// All capabilities, the host's processes and network in sight, the run and report

@@ -72,6 +72,12 @@ impl Dir {
         self.path("state")
     }
 
+    /// The BPF file system: its own, or the one that all tests share.
+    pub(crate) fn bpffs(&self) -> PathBuf {
+        let own = self.path("bpf");
+        if own.exists() { own } else { "/sys/fs/bpf".into() }
+    }
+
     /// `buildwarden ARG…` with this directory's configuration.
     pub(crate) fn buildwarden<S: AsRef<OsStr>>(
         &self,
@@ -207,7 +213,7 @@ impl Dir {
     }
 
     /// Those whose command line has the configuration, and `next` right behind it.
-    fn processes_with(&self, next: Option<&[u8]>) -> Vec<Pid> {
+    pub(crate) fn processes_with(&self, next: Option<&[u8]>) -> Vec<Pid> {
         let config = self.config();
         let ours = |entry: fs::DirEntry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;

@@ -164,18 +164,10 @@ pub(super) fn record(
     let mut attachment = attachment(settings, target, name, number);
     // Before the scope is registered, so that a scope always has somebody to ask.
     attachment.write(&held.run)?;
-    let offset = attachment.attached.boot_to_unix_ns;
-    let mut events = directory.append(file::EXECS)?;
-    let mut line = Vec::new();
-    execlog::push_header(&mut line, &execlog::Header::new(target.id.as_str(), number, offset));
-    events
-        .write_all(&line)
-        .map_err(|error| CollectError::io(&directory.path().join(file::EXECS), "write", error))?;
-
-    let registered = match &target.scope {
+    let registered = begin_events(&directory, &attachment).and_then(|()| match &target.scope {
         Ok(scope) => register(settings, scope, kept),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
-    };
+    });
     if let Err(reason) = registered {
         // Its report will say why.
         attachment.failure = Some(reason.to_string());
@@ -184,6 +176,21 @@ pub(super) fn record(
     }
     attachment.attached.attach_ms = clock::ms_since(target.begun);
     Ok(Some(Recording { attachment, held, directory }))
+}
+
+/// Writes the event file's head.
+pub(super) fn begin_events(
+    directory: &Directory,
+    attachment: &Attachment,
+) -> Result<(), CollectError> {
+    let annotation::Attached { container, boot_to_unix_ns, .. } = &attachment.attached;
+    let header = execlog::Header::new(&container.id, container.run, *boot_to_unix_ns);
+    let mut line = Vec::new();
+    execlog::push_header(&mut line, &header);
+    directory
+        .append(file::EXECS)?
+        .write_all(&line)
+        .map_err(|error| CollectError::io(&directory.path().join(file::EXECS), "write", error))
 }
 
 impl Recording {

@@ -4,7 +4,7 @@
 use super::{
     CollectError,
     attachment::Attachment,
-    end::{Ending, finish},
+    end::{Ending, release, report},
     evidence,
     lock::Lock,
     session::Session,
@@ -163,13 +163,15 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
                 reason: error.to_string(),
             })?;
         }
-        let recording = slot.map(|slot| (&probes, slot));
         let ending = Ending {
             ended: end.has_come(),
             namespace: held_namespace(),
             confined: confined.names(),
         };
-        finish(settings, held, session, drain.as_ref(), recording, ending).map(drop)
+        // A report that cannot be written leaves everything to poststop or `gc`, which have
+        // other means, and somebody to tell.
+        report(settings, session, drain.as_ref(), ending)?;
+        release(settings, held, slot.map(|slot| (&probes, slot)))
     })
 }
 

@@ -7,6 +7,7 @@ use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2},
     sys::stat::{Mode, fchmod, fstat, mkdirat},
+    time::{ClockId, clock_gettime},
     unistd::{Gid, UnlinkatFlags, fchown, gettid, unlinkat},
 };
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, statat};
@@ -18,6 +19,7 @@ use std::{
         unix::fs::PermissionsExt as _,
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Mode of directories: root, and where one is configured, a group.
@@ -161,6 +163,14 @@ impl Directory {
     pub(super) fn remove_directory(&self, name: &str) -> Result<(), CollectError> {
         unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir)
             .map_err(|error| CollectError::file(&self.path.join(name), "remove", error))
+    }
+
+    /// How long ago something in it was made or removed; nothing when that lies ahead.
+    pub(super) fn age(&self) -> Result<Duration, CollectError> {
+        let failed = |error| CollectError::file(&self.path, "look at", error);
+        let changed = fstat(&self.fd).map_err(failed)?.st_mtime;
+        let now = clock_gettime(ClockId::CLOCK_REALTIME).map_err(failed)?.tv_sec();
+        Ok(Duration::from_secs(u64::try_from(now.saturating_sub(changed)).unwrap_or(0)))
     }
 
     /// Where it was opened.

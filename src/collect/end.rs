@@ -71,10 +71,10 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
         match Lock::take(settings, id)? {
             Lock::Gone => return Ok(Ended::Nothing),
             Lock::Held(held) => return take_over(settings, held),
-            Lock::Busy(holder) if is_collector(settings, id, holder)? => {
+            Lock::Busy(holder) if is_collector(id, holder) => {
                 end_collector(holder, settings, id)?;
             }
-            // Another poststop, a sweep, a hook, or a collector that has not said yet that it is one.
+            // Another poststop, a sweep, or a hook.
             Lock::Busy(_) => pause(),
         }
         if begun.elapsed() > 3 * Duration::from_millis(PATIENCE_MS.into()) {
@@ -86,11 +86,13 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
     }
 }
 
-/// Whether the lock's holder is the container's collector: only that may be told to end.
-fn is_collector(settings: &Settings, id: &ContainerId, holder: Pid) -> Result<bool, CollectError> {
-    let Some(run) = Directory::open(&settings.run_dir.join(id.as_str()))? else { return Ok(false) };
-    let text = run.content(PID)?.unwrap_or_default();
-    Ok(text.trim_ascii() == holder.as_raw_nonzero().to_string().as_bytes())
+/// Whether the lock's holder is the container's collector: only that may be told to end. By its
+/// command line, which it has from its first instruction on, wherever it was stopped.
+fn is_collector(id: &ContainerId, holder: Pid) -> bool {
+    let path = format!("/proc/{}/cmdline", holder.as_raw_nonzero());
+    let command = fs::read(path).unwrap_or_default();
+    let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+    words.windows(2).any(|pair| pair == [b"collect", id.as_str().as_bytes()])
 }
 
 /// Tells the collector to finish, and waits until it is gone or has removed the container's
@@ -162,6 +164,7 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     // Whoever releases a slot needs privileges before Linux 5.19; who reads what a build
     // controls needs none.
     let reported = write_up(settings, session, drain, ended);
+    // Whatever became of it: nobody comes after us, and the next start of this id may.
     let released = release(settings, held, recording);
     let verdict = reported?;
     released?;
@@ -181,22 +184,6 @@ fn conclude(
     let now = Time::from_boot(clock::boot_ns(), session.attachment.attached.boot_to_unix_ns);
     let Session { directory, log, key, .. } = session;
     Written::found(&report, written).conclude(settings, key.as_ref(), directory, log, now)
-}
-
-/// Drains what is left, writes the report and releases everything. Goes on after an
-/// error and gives the first.
-pub(super) fn finish(
-    settings: &Settings,
-    held: Held,
-    session: Session,
-    drain: Option<&Drain>,
-    recording: Option<(&ProbeSet, SlotId)>,
-    ending: Ending,
-) -> Result<Verdict, CollectError> {
-    let reported = report(settings, session, drain, ending);
-    let released = release(settings, held, recording);
-    let verdict = reported?;
-    released.map(|()| verdict)
 }
 
 /// Whether the container has ended.
@@ -230,7 +217,7 @@ pub(super) fn write_up(
 /// the directory finishes the job. (Before Linux 5.19 a collector without privileges
 /// cannot; poststop and `gc` can.) The ring goes last: that waits for the kernel, and the
 /// container's engine need not. After a kill, `gc` finds a slot that nobody's directory names.
-fn release(
+pub(super) fn release(
     settings: &Settings,
     held: Held,
     recording: Option<(&ProbeSet, SlotId)>,
@@ -243,7 +230,7 @@ fn release(
 }
 
 /// Drains what is left, writes the report and the log's last line.
-fn report(
+pub(super) fn report(
     settings: &Settings,
     mut session: Session,
     drain: Option<&Drain>,

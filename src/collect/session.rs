@@ -2,6 +2,7 @@
 
 use super::{
     CollectError,
+    attach::begin_events,
     attachment::Attachment,
     build, clock,
     collector::path_of,
@@ -102,8 +103,14 @@ impl Session {
         attachment: Attachment,
     ) -> Result<Session, CollectError> {
         let path = super::containers_directory(settings).join(&attachment.directory);
-        let directory = Directory::open(&path)?
-            .ok_or_else(|| CollectError::io(&path, "open", std::io::ErrorKind::NotFound.into()))?;
+        let mut failures = Vec::new();
+        let directory = match Directory::open(&path)? {
+            Some(directory) => directory,
+            None => {
+                failures.push("the directory of its log and report was removed".to_owned());
+                make_again(settings, &attachment)?
+            }
+        };
         // For who finds this directory alone, without the container's run directory:
         // somebody is at work here. Who has the run directory needs no leave.
         let _ = directory.try_lock();
@@ -111,7 +118,6 @@ impl Session {
         let log = Log::new(log, &attachment.attached.container.id)
             .map_err(|e| CollectError::io(&path.join(file::ANNOTATIONS), "read", e))?;
         let redactor = settings.redaction.then(|| evidence::salt(settings)).transpose()?;
-        let mut failures = Vec::new();
         let Rules { detector, digest: rules } = Rules::of(settings).unwrap_or_else(|error| {
             // Without the administrator's recipes and policy, but not without judging.
             failures.push(format!("configured recipes or policy: {error}"));
@@ -525,6 +531,18 @@ impl Session {
             self.failures.push(reason);
         }
     }
+}
+
+/// A report directory in the place of one that was removed.
+fn make_again(settings: &Settings, attachment: &Attachment) -> Result<Directory, CollectError> {
+    let parent = super::containers_directory(settings);
+    let name = &attachment.directory;
+    let made = Directory::create(&parent, name, settings.group.as_deref())?;
+    let directory = made.ok_or_else(|| {
+        CollectError::io(&parent.join(name), "create", std::io::ErrorKind::AlreadyExists.into())
+    })?;
+    begin_events(&directory, attachment)?;
+    Ok(directory)
 }
 
 /// Fills in what bundle and engine tell and is too slow for the hook. The bundle is there

@@ -17,7 +17,10 @@ use crate::{
     oci::ContainerId,
     trace::{self, ProbeSet},
 };
-use std::path::Path;
+use std::{path::Path, time::Duration};
+
+/// How long a hook may take to say what it has attached to. Engines do not wait so long.
+const HOOK_MAX: Duration = Duration::from_secs(3600);
 
 /// What was swept.
 #[derive(Debug, Default)]
@@ -66,7 +69,7 @@ pub fn sweep(settings: &Settings, config: Option<&Path>, unload: bool) -> Swept 
         Err(error) => swept.errors.push(error),
     }
     if unload {
-        match trace::unload(&settings.bpffs) {
+        match trace::unload(&settings.bpffs, &|| cgroup::ids().ok()) {
             Ok(count) => swept.unloaded = count,
             Err(error) => swept.errors.push(error.into()),
         }
@@ -93,14 +96,16 @@ fn sweep_container(
         Err(CollectError::Malformed { .. }) => return take_over(settings, held).map(drop),
         attachment => attachment?,
     };
+    let begun = attachment.is_some();
     let (runs, first) = match attachment {
         // `run` is about to start its command.
         Some(attachment) if attachment.attached.pid == 0 && attachment.failure.is_none() => {
             return Ok(());
         }
         Some(attachment) => (!End::watch(&attachment)?.has_come(), attachment.attached.pid),
-        // A hook is at work, or was killed; its container's start tells which.
-        None => return Ok(()),
+        // A hook is at work, or was killed.
+        None if held.run.age()? < HOOK_MAX => return Ok(()),
+        None => (false, 0),
     };
     if runs {
         drop(held);
@@ -108,7 +113,7 @@ fn sweep_container(
         swept.resumed.push(id.clone());
     } else {
         take_over(settings, held)?;
-        swept.finished.push(id.clone());
+        swept.finished.extend(begun.then(|| id.clone()));
     }
     Ok(())
 }

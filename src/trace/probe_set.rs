@@ -15,6 +15,7 @@ use nix::{
     sys::{stat::Mode, statfs},
 };
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
@@ -405,11 +406,15 @@ fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
 }
 
 /// Unloads every probe set under `bpffs` that records nothing, this binary's and
-/// older ones; returns how many were removed. The caller holds no scope.
+/// older ones; returns how many were removed. The caller holds no scope. `cgroups` asks for
+/// the ids of all cgroups of this host.
 ///
 /// # Errors
 /// When a pin cannot be removed.
-pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
+pub fn unload(
+    bpffs: &Path,
+    cgroups: &dyn Fn() -> Option<HashSet<u64>>,
+) -> Result<usize, TraceError> {
     let root = bpffs.join("buildwarden");
     if !root.exists() {
         return Ok(0);
@@ -425,7 +430,8 @@ pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
         // Out of sight first, so that no hook begins to use what is being removed; one
         // that has begun is in `scopes`, and the pins come back.
         std::fs::rename(&dir, &hidden).map_err(|e| directory(&dir, "rename", &e))?;
-        if is_in_use(&hidden) {
+        let ours = dir == pin_directory(bpffs);
+        if is_in_use(&hidden, if ours { &|| None } else { cgroups }) {
             std::fs::rename(&hidden, &dir).map_err(|e| directory(&dir, "rename to", &e))?;
             continue;
         }
@@ -437,9 +443,19 @@ pub fn unload(bpffs: &Path) -> Result<usize, TraceError> {
     Ok(removed)
 }
 
-/// Whether a probe set of any version has scopes: all keep them in a plain map.
-fn is_in_use(dir: &Path) -> bool {
-    open_map(dir, "scopes").is_ok_and(|scopes| scopes.keys().next().is_some())
+/// Whether a probe set of any version has scopes: all keep them in a plain map. One whose
+/// cgroup is gone counts only where the cgroups are not known: of another version, nobody can
+/// release it any more.
+fn is_in_use(dir: &Path, cgroups: &dyn Fn() -> Option<HashSet<u64>>) -> bool {
+    let Ok(scopes) = open_map(dir, "scopes") else { return false };
+    // Scopes first: a cgroup is there before its scope is.
+    let scopes: Vec<Vec<u8>> = scopes.keys().collect();
+    let cgroups = if scopes.is_empty() { None } else { cgroups() };
+    let is_there = |key: &Vec<u8>| match (&cgroups, key[..].try_into()) {
+        (Some(cgroups), Ok(id)) => cgroups.contains(&u64::from_ne_bytes(id)),
+        _ => true,
+    };
+    scopes.iter().any(is_there)
 }
 
 /// Takes the lock that loading, unloading and filling the pool are serialised by: on

@@ -1,6 +1,7 @@
 //! What goes wrong in the shim while an engine starts a container: the engine behaves as
 //! without us, or refuses and says why.
 
+use super::{Outcome, came_to};
 use crate::{
     equality::without_ids,
     harness::{Containerd, Dir, Docker, Done, in_path, program, rootfs, run},
@@ -161,6 +162,9 @@ fn cannot_change_the_bundle(dir: &Dir, engine: &Engine<'_>) {
             "{what}"
         );
         started += ours.len();
+        let fault = format!("the shim cannot change config.json ({fault}), {}", engine.name);
+        let outcome = ours.first().map(|said| Outcome::Untraced(said.clone()));
+        came_to(&fault, outcome.unwrap_or(Outcome::NotStarted));
 
         dir.configure("on_error = 'deny'");
         let reasons = ["config.json: ", "the container must not start"];
@@ -177,12 +181,12 @@ fn cannot_change_the_bundle(dir: &Dir, engine: &Engine<'_>) {
 }
 
 #[test]
-fn root_docker_starts_or_refuses_what_the_shim_cannot_change() {
+pub(crate) fn root_docker_starts_or_refuses_what_the_shim_cannot_change() {
     with_docker(cannot_change_the_bundle);
 }
 
 #[test]
-fn root_containerd_starts_or_refuses_what_the_shim_cannot_change() {
+pub(crate) fn root_containerd_starts_or_refuses_what_the_shim_cannot_change() {
     with_containerd(cannot_change_the_bundle);
 }
 
@@ -190,24 +194,25 @@ fn has_no_runtime(dir: &Dir, engine: &Engine<'_>) {
     dir.shim("buildwarden-runc");
     dir.configure("runtime.runc = '/nonexistent/runc'");
     engine.refuses("refused", SCRIPT, &["cannot execute /nonexistent/runc"]);
+    came_to(&format!("the runtime is missing, {}", engine.name), Outcome::NotStarted);
     dir.configure("");
     (engine.again)("refused", SCRIPT).expect_code(9);
     engine.expect_traced(dir, 1);
 }
 
 #[test]
-fn root_docker_shows_that_the_runtime_is_missing() {
+pub(crate) fn root_docker_shows_that_the_runtime_is_missing() {
     with_docker(has_no_runtime);
 }
 
 #[test]
-fn root_containerd_shows_that_the_runtime_is_missing() {
+pub(crate) fn root_containerd_shows_that_the_runtime_is_missing() {
     with_containerd(has_no_runtime);
 }
 
 /// The shim is killed at one system call or another; the next start is as any other.
 fn is_killed(dir: &Dir, engine: &Engine<'_>) {
-    let (shim, kill_at) = (dir.shim("runc"), program("kill-at"));
+    let (shim, fault_at) = (dir.shim("runc"), program("fault-at"));
     let name = |call: usize| format!("call-{call:03}");
     // What an engine says of a runtime that was killed, whatever it is.
     interpose(dir, "kill -KILL $$", &shim);
@@ -215,7 +220,11 @@ fn is_killed(dir: &Dir, engine: &Engine<'_>) {
     assert_ne!(plain.code, 0, "{}: {plain}", engine.name);
     let mut started = 0;
     for call in (1..).step_by(12) {
-        let fault = format!("exec {} {call} {} \"$@\"", kill_at.display(), shim.display());
+        let fault = format!(
+            "exec {} it kill {call} /dev/null {} \"$@\"",
+            fault_at.display(),
+            shim.display()
+        );
         interpose(dir, &fault, &shim);
         let done = (engine.run)(&name(call), SCRIPT);
         started += 1;
@@ -228,6 +237,8 @@ fn is_killed(dir: &Dir, engine: &Engine<'_>) {
             (plain.code, said(&plain, &name(0))),
             "{what}"
         );
+        let fault = format!("the shim is SIGKILLed, {}", engine.name);
+        came_to(&fault, Outcome::NotStarted);
         dir.set_up(true);
         let again = (engine.again)(&name(call), SCRIPT);
         assert_eq!((again.code, &*again.stdout()), (9, "out\n"), "{what}\nagain: {again}");
@@ -237,11 +248,11 @@ fn is_killed(dir: &Dir, engine: &Engine<'_>) {
 }
 
 #[test]
-fn root_docker_starts_the_next_time_what_a_killed_shim_did_not() {
+pub(crate) fn root_docker_starts_the_next_time_what_a_killed_shim_did_not() {
     with_docker(is_killed);
 }
 
 #[test]
-fn root_containerd_starts_the_next_time_what_a_killed_shim_did_not() {
+pub(crate) fn root_containerd_starts_the_next_time_what_a_killed_shim_did_not() {
     with_containerd(is_killed);
 }
