@@ -76,7 +76,7 @@ pub(super) fn collector(fault: &str, extent: Extent) {
     // Who is stopped is waited for, ten seconds: that many at a time cost as much as one.
     let (part, at_a_time) = match fault {
         "stop" => (70, extent.choose(8, 32)),
-        _ => (23, 2),
+        _ => (23, extent.choose(2, 4)),
     };
     let dir = Dir::with_bpffs();
     each_call(extent.choose(part, 1), at_a_time, |call| {
@@ -135,7 +135,7 @@ pub(super) fn hook(extent: Extent) {
 /// The same of one that loads the probe set.
 pub(super) fn first_hook(extent: Extent) {
     let dir = Dir::with_bpffs();
-    each_call(extent.choose(97, 4), 1, |call| {
+    each_call(extent.choose(97, 3), 1, |call| {
         gc(&dir, &["--unload"]).expect_code(0);
         kill_hook(&dir, call, "the first hook, which loads the probe set,")
     });

@@ -32,6 +32,11 @@ static int end(int status)
 	return 128 + WTERMSIG(status);
 }
 
+static int stops(void)
+{
+	return !strcmp(fault, "stop");
+}
+
 static int strike(void)
 {
 	struct rlimit none = {0, 0};
@@ -41,7 +46,7 @@ static int strike(void)
 	done = 1;
 	if (!strcmp(fault, "kill"))
 		return kill(target, SIGKILL);
-	if (!strcmp(fault, "stop"))
+	if (stops())
 		return kill(target, SIGSTOP);
 	if (!strcmp(fault, "no-files"))
 		return prlimit(target, RLIMIT_NOFILE, &none, NULL);
@@ -67,13 +72,14 @@ static void stopped(pid_t thread, int status)
 			done = 1;
 	} else if (status >> 16 || signal == SIGSTOP) {
 		// A thread or process more; its first stop, or ours.
-		signal = done && !strcmp(fault, "stop") && signal == SIGSTOP ? SIGSTOP : 0;
+		signal = done && stops() && signal == SIGSTOP ? SIGSTOP : 0;
 	} else if (signal == (SIGTRAP | 0x80)) {
 		signal = 0;
 		if (target && ours && is_entry(thread) && ++calls == last)
 			strike();
 	}
-	if (done && ours)
+	// Who goes on is watched further: its next thread begins with a stop that is for us.
+	if (done && ours && (!children || stops()))
 		ptrace(PTRACE_DETACH, thread, NULL, (void *)(long)signal);
 	else
 		ptrace(target && ours ? PTRACE_SYSCALL : PTRACE_CONT, thread, NULL,
@@ -83,8 +89,8 @@ static void stopped(pid_t thread, int status)
 // Traces until there is nothing left to do; how PROGRAM ended.
 static int trace(void)
 {
-	int status, ended = 0, result = 126 << 8;
-	while (!ended || (children && !done)) {
+	int status, ended = 0, gone = 0, result = 126 << 8;
+	while (!ended || (children && !gone && !(done && stops()))) {
 		pid_t thread = waitpid(-1, &status, __WALL);
 		if (thread < 0)
 			break;
@@ -96,7 +102,7 @@ static int trace(void)
 			if (report >= 0)
 				(void)!write(report, &status, sizeof(status));
 		} else if (thread == target) {
-			done = 1;
+			gone = 1;
 		}
 	}
 	return result;
