@@ -10,7 +10,8 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report faults fuzz install install-files deb clean
+.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report faults fuzz soak miri audit \
+  install install-files deb clean
 
 build:
 	$(CARGO) build --release --locked
@@ -68,15 +69,38 @@ bench-detect:
 bench-report:
 	$(CARGO) bench --locked --bench report
 
-# Coverage-guided, on the stable toolchain; `make test` runs the seeds and mutations of them.
+# Every reader of what comes from outside, coverage-guided, on the stable toolchain;
+# FUZZ_SECONDS for each, FUZZ=state for one alone. `make test` runs the seeds and mutations of them.
 FUZZ_SECONDS ?= 60
+FUZZ ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
-	mkdir -p fuzz/corpus/exec fuzz/corpus/recipe
-	cd fuzz && for target in exec recipe; do \
+	cd fuzz && $(CARGO) fuzz build --sanitizer none
+	cd fuzz && for target in $(FUZZ); do \
+	  mkdir -p corpus/$$target; \
 	  $(CARGO) fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- \
-	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 || exit 1; \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 -dict=words -print_final_stats=1 || exit 1; \
 	done
+
+# Containers at random for so long, with kills and restarts: each has one report that counts
+# right, and nothing grows. SEED=n draws the same again; `make test` does it for 15 seconds.
+MINUTES ?= 10
+soak:
+	@integration/setup
+	@MINUTES='$(MINUTES)' $(if $(SEED),SEED='$(SEED)') \
+	  integration/root-tests --ignored --nocapture soak::root_soak
+
+# The room with `unsafe`, over memory that stands for the kernel's, watched by Miri: ring, slots,
+# spill buffers, mappings. Takes a nightly toolchain, which nothing else here needs.
+miri:
+	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { echo 'miri is missing: rustup toolchain install nightly --component miri,rust-src' >&2; exit 1; }
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked --target-dir target/miri \
+	  --lib trace:: -- --skip layout
+
+# Licences, duplicates, sources and known vulnerabilities of dependencies, as deny.toml has
+# them. Those come over the network, or from ADVISORY_DB=DIR; with OFFLINE=1 they are left out.
+audit:
+	@integration/audit $(if $(OFFLINE),--offline)
 
 # What goes into the system; enables and changes nothing there.
 install: build install-files

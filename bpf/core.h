@@ -82,8 +82,8 @@ struct ns_common {
 struct task_struct;
 
 struct pid_namespace {
-	struct task_struct *child_reaper;
 	struct ns_common ns;
+	struct task_struct *child_reaper;
 };
 
 struct upid {

@@ -116,13 +116,8 @@ struct bw_slot {
 	__u32 urgent;	/* execs of a listed tool: drain at once */
 	__u32 owner;	/* whose scope it is, among several configurations; user space's */
 	__u32 disowned; /* a process inside has given a child a parent outside */
-	/*
-	 * when the namespace's first process started, in hundredths of a second since boot, low
-	 * half: inode numbers are used again
-	 */
-	__u32 namespace_start;
-	/* none lies in two pages: a collector maps the one that its own is in */
-	__u32 pad[14];
+	__u32 pad;
+	__u64 first; /* when that namespace's first process began, clock ticks since boot, or 0 */
 };
 
 /*

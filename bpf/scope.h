@@ -8,6 +8,9 @@
 #include "maps.h"
 #include <bpf/bpf_core_read.h>
 
+/* What proc_pid_stat(5) tells times in: 100 a second, on every processor. */
+#define NS_PER_TICK 10000000ULL
+
 /* A call of its own: inlined, its relocation would be hoisted to where newer kernels reach it. */
 static __noinline __u64 ancestor_id_before_6_1(struct cgroup *cgroup, __u32 depth)
 {
@@ -82,14 +85,25 @@ __noinline int add_scope(__u64 leader_address, __u32 slot)
 	return 0;
 }
 
-/* Whether the slot's pid namespace is this one, and not an earlier one of the same number. */
-__noinline int is_same_namespace(__u64 ns_address, __u32 slot)
+/*
+ * The slot of a pid namespace, or -1. Its number alone does not tell: the kernel gives
+ * that of one which is gone to the next, and a scope may outlive its container. Of the
+ * first process the group's leader counts: any of its threads may come to be the reaper.
+ */
+__noinline int slot_of_namespace(__u64 namespace_address)
 {
-	struct pid_namespace *ns = (void *)ns_address;
-	struct bw_slot *facts = bpf_map_lookup_elem(&slots, &slot);
-	__u64 start = BPF_CORE_READ(ns, child_reaper, group_leader, start_boottime);
+	struct pid_namespace *namespace = (void *)namespace_address;
+	__u32 inum = BPF_CORE_READ(namespace, ns.inum);
+	__u32 *slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
+	struct bw_slot *counters = slot ? bpf_map_lookup_elem(&slots, slot) : NULL;
+	__u64 began;
 
-	return facts && facts->namespace_start == (__u32)(start / 10000000);
+	if (!slot || !counters)
+		return -1;
+	began = BPF_CORE_READ(namespace, child_reaper, group_leader, start_boottime);
+	if (counters->first && counters->first != began / NS_PER_TICK)
+		return -1;
+	return *slot;
 }
 
 /*
@@ -133,17 +147,13 @@ __noinline int find_scopes(__u64 task_address)
 	pid = BPF_CORE_READ(task, group_leader, thread_pid);
 	level = BPF_CORE_READ(pid, level);
 	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
-		struct upid number;
-		__u32 inum;
-		__u32 *slot;
+		int slot;
 
 		if (i >= level)
 			break;
-		number = pid_at(pid, level - i);
-		inum = BPF_CORE_READ(number.ns, ns.inum);
-		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
-		if (slot && is_same_namespace((__u64)number.ns, *slot)) {
-			add_scope(leader, *slot);
+		slot = slot_of_namespace((__u64)pid_at(pid, level - i).ns);
+		if (slot >= 0) {
+			add_scope(leader, slot);
 			return BW_LEFT_CGROUP;
 		}
 	}
@@ -226,15 +236,12 @@ __noinline int note_disowned(__u64 forker_address, __u64 parent_address)
 
 	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
 		struct bw_slot *counters;
-		struct upid number;
-		__u32 *slot, inum;
+		int slot;
 
 		if (i > top || top - i <= outer)
 			break;
-		number = pid_at(inside, top - i);
-		inum = BPF_CORE_READ(number.ns, ns.inum);
-		slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
-		counters = slot ? bpf_map_lookup_elem(&slots, slot) : NULL;
+		slot = slot_of_namespace((__u64)pid_at(inside, top - i).ns);
+		counters = slot >= 0 ? bpf_map_lookup_elem(&slots, &slot) : NULL;
 		if (counters)
 			counters->disowned = 1;
 	}

@@ -32,7 +32,9 @@ fn root_the_collector_has_no_privileges_and_inherits_nothing() {
         };
         let none = "0".repeat(16);
         let kept = ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].map(field);
-        (kept.iter().all(|set| *set == none) && field("NoNewPrivs:") == "1").then_some(())
+        // Mode 2 is a filter.
+        let filtered = field("NoNewPrivs:") == "1" && field("Seccomp:") == "2";
+        (kept.iter().all(|set| *set == none) && filtered).then_some(())
     });
     let cgroup = fs::read_to_string(proc_file(collector, "cgroup")).unwrap();
     assert!(cgroup.lines().any(|line| line == "0::/buildwarden"), "{cgroup}");
@@ -45,6 +47,27 @@ fn root_the_collector_has_no_privileges_and_inherits_nothing() {
     });
     running.go();
     running.finish().expect_code(0);
+    let available = buildwarden::confine::available().names();
+    assert_eq!(dir.report("watched").confined, available);
+    // Nothing that it needs to the end was taken away.
+    dir.expect_nothing_live();
+}
+
+/// Who takes over reads what a build controls too.
+#[test]
+fn root_who_takes_over_is_confined_like_a_collector() {
+    let dir = Dir::new();
+    let container = Container::new(&dir, "taken").script("echo >/sync/ready; read _ </sync/go");
+    let mut running = container.start();
+    running.ready();
+    kill(dir.collector("taken"), Signal::SIGKILL).unwrap();
+    running.go();
+    running.finish().expect_code(0);
+    let report = dir.report("taken");
+    assert_eq!(report.confined, buildwarden::confine::available().names());
+    assert_eq!(report.completeness.reasons, [""; 0]);
+    assert!(report.completeness.programs_attached);
+    dir.expect_nothing_live();
 }
 
 #[test]
@@ -82,7 +105,8 @@ fn is_own(dir: &Dir, descriptor: &Path) -> bool {
     let target = fs::read_link(descriptor).unwrap_or_default();
     let name = target.to_string_lossy();
     if ["0", "1", "2"].iter().any(|standard| descriptor.ends_with(standard)) {
-        return name == "/dev/null";
+        // The container's pid namespace, which it holds.
+        return name == "/dev/null" || (descriptor.ends_with("0") && name.starts_with("pid:["));
     }
     [dir.run(), dir.state()].iter().any(|ours| target.starts_with(ours))
         || name.starts_with("anon_inode:")

@@ -8,7 +8,10 @@ use buildwarden::{
     chain::Chain,
     report::model::{Report, Verdict},
 };
-use nix::sys::signal::{Signal, kill};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::signal::{Signal, kill},
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::Write as _,
@@ -332,4 +335,27 @@ fn root_old_runs_are_removed_and_live_ones_are_not() {
     running.go();
     running.finish().expect_code(0);
     assert_eq!(dir.report("live").verdict, Verdict::Clean);
+}
+
+/// Held up before the kernel records, by the lock that loading takes.
+#[test]
+fn root_a_sweep_leaves_alone_what_a_hook_is_beginning() {
+    let dir = Dir::with_bpffs();
+    let pins = dir.path("bpf");
+    run(Command::new("mount").args(["-t", "bpf", "bpf"]).arg(&pins)).expect_code(0);
+    let shared = pins.join("buildwarden");
+    fs::create_dir(&shared).unwrap();
+    let lock = Flock::lock(File::open(&shared).unwrap(), FlockArg::LockExclusive).unwrap();
+    let container = Container::new(&dir, "begun").script(BUILD);
+    let mut running = container.start();
+    let attachment = dir.run().join("begun/attachment.json");
+    until("the hook's attachment", || attachment.exists().then_some(()));
+    assert_eq!(gc(&dir, &[]), "");
+    drop(lock);
+    running.ready();
+    running.go();
+    running.finish().expect_code(0);
+    let report = dir.report("begun");
+    assert_eq!((report.findings.len(), report.completeness.reasons), (1, vec![]));
+    dir.expect_nothing_live();
 }

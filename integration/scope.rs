@@ -9,7 +9,7 @@ use nix::{
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 #[test]
@@ -126,35 +126,6 @@ fn root_a_container_that_leaves_its_cgroup_as_a_whole_is_seen() {
     assert_eq!(dir.report("gone").findings.len(), 1, "{:?}", dir.report("gone").completeness);
 }
 
-/// The number of a dead container's pid namespace is another's, while nobody has ended the
-/// recording yet.
-#[test]
-fn root_a_namespace_that_gets_a_used_number_is_another() {
-    let dir = Dir::with_bpffs();
-    let container = Container::new(&dir, "dead")
-        .script("echo >/sync/ready; read _ </sync/go; true")
-        .hooks(&["createRuntime"]);
-    let mut running = container.start();
-    running.ready();
-    let collector = dir.collector("dead");
-    kill(collector, Signal::SIGKILL).unwrap();
-    until("the collector's end", || kill(collector, None).is_err().then_some(()));
-    let number = fs::read_link(format!("/proc/{}/ns/pid", running.pid())).unwrap();
-    running.go();
-    running.finish().expect_code(0);
-
-    until("another namespace of the same number", || {
-        let mut other = Command::new("unshare");
-        let done =
-            run(other.args(["--pid", "--fork", "readlink", "/proc/self/ns/pid_for_children"]));
-        (done.stdout().trim_end() == number.to_str().unwrap()).then_some(())
-    });
-    run(&mut dir.buildwarden(["gc"])).expect_code(0);
-    let report = dir.report("dead");
-    assert_eq!(report.completeness.last_sequence, 1, "{report:?}");
-    assert_eq!(report.completeness.reasons, [""; 0]);
-}
-
 /// The directory of a process's cgroup.
 fn cgroup(pid: Pid) -> PathBuf {
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
@@ -176,5 +147,61 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         // The runtime may have removed it with its parent.
         let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// The kernel gives the number of a pid namespace that is gone to the next one. A scope that
+/// nobody has released yet is not that one's.
+#[test]
+fn root_a_namespace_of_the_same_number_is_another_containers() {
+    let dir = Dir::new();
+    let first = Container::new(&dir, "first")
+        .script("echo >/sync/ready; read _ </sync/go")
+        .hooks(&["createRuntime"]);
+    let second = Container::new(&dir, "second")
+        .script("i=0; while [ $i -lt 20 ]; do /bin/busybox true; i=$((i+1)); done")
+        .hooks(&[]);
+    let mut running = first.start();
+    running.ready();
+    let collector = dir.collector("first");
+    kill(collector, Signal::SIGKILL).unwrap();
+    until("the collector's end", || kill(collector, None).is_err().then_some(()));
+    running.go();
+    running.finish().expect_code(0);
+    for _ in 0..10 {
+        second.run().expect_code(0);
+    }
+    run(&mut dir.buildwarden(["gc"])).expect_code(0);
+    let strangers: Vec<_> =
+        dir.execs("first").into_iter().filter(|exec| exec.has("true")).collect();
+    assert!(strangers.is_empty(), "{strangers:?}");
+    assert_eq!(dir.report("first").completeness.reasons, [""; 0]);
+}
+
+/// More than the slots that begin in one page of the map that both sides share.
+#[test]
+fn root_many_at_once_are_each_counted_by_their_own_slot() {
+    const COMMANDS: usize = 120;
+    let dir = Dir::with_bpffs();
+    dir.configure("[ring]\nsize = \"64KiB\"\npool = 0");
+    let live = || dir.live().iter().filter(|id| dir.run().join(id).is_dir()).count();
+    let commands: Vec<_> = (0..COMMANDS)
+        .map(|n| {
+            let mut command = dir.buildwarden(["run", "--", "cat"]);
+            let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+            let child = command.spawn().unwrap();
+            until("its run directory", || (live() > n).then_some(()));
+            child
+        })
+        .collect();
+    for mut command in commands {
+        drop(command.stdin.take());
+        assert!(command.wait().unwrap().success());
+    }
+    let runs = dir.runs();
+    assert_eq!(runs.len(), COMMANDS);
+    for name in runs {
+        let found = dir.report(&name).completeness;
+        assert_eq!((found.execs, found.lost, found.reasons), (1, 0, vec![]), "{name}");
     }
 }

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod confine;
 pub mod detect;
 pub mod doctor;
 pub mod escape;

@@ -2,12 +2,7 @@
 
 #![no_main]
 
-#[path = "../properties.rs"]
+#[path = "../properties/mod.rs"]
 mod properties;
 
-use buildwarden::detect::Detector;
-use std::sync::LazyLock;
-
-static DETECTOR: LazyLock<Detector> = LazyLock::new(Detector::builtin);
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::check(&DETECTOR, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::check("exec", data));

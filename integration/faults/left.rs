@@ -28,7 +28,9 @@ fn number(bytes: &[u8]) -> u32 {
 /// `gc` has nothing more to do. And what the containers share goes when it is asked to: pins, maps.
 #[track_caller]
 pub(super) fn expect_nothing_left(dir: &Dir) {
-    until("the end of all collectors", || dir.processes("collect").is_empty().then_some(()));
+    until("the end of all collectors", || {
+        dir.processes_with(Some(b"collect")).is_empty().then_some(())
+    });
     // Who is killed while it removes a container's directory leaves the rest of it, or the
     // slot, to `gc`, which knows the first from a hook at work by its age.
     for id in dir.live() {

@@ -162,9 +162,9 @@ fn cannot_change_the_bundle(dir: &Dir, engine: &Engine<'_>) {
             "{what}"
         );
         started += ours.len();
-        let fault = format!("the shim cannot change config.json ({fault}), {}", engine.name);
+        let row = format!("the shim cannot change config.json ({fault}), {}", engine.name);
         let outcome = ours.first().map(|said| Outcome::Untraced(said.clone()));
-        came_to(&fault, outcome.unwrap_or(Outcome::NotStarted));
+        came_to(&row, outcome.unwrap_or(Outcome::NotStarted));
 
         dir.configure("on_error = 'deny'");
         let reasons = ["config.json: ", "the container must not start"];
@@ -237,8 +237,8 @@ fn is_killed(dir: &Dir, engine: &Engine<'_>) {
             (plain.code, said(&plain, &name(0))),
             "{what}"
         );
-        let fault = format!("the shim is SIGKILLed, {}", engine.name);
-        came_to(&fault, Outcome::NotStarted);
+        let row = format!("the shim is SIGKILLed, {}", engine.name);
+        came_to(&row, Outcome::NotStarted);
         dir.set_up(true);
         let again = (engine.again)(&name(call), SCRIPT);
         assert_eq!((again.code, &*again.stdout()), (9, "out\n"), "{what}\nagain: {again}");

@@ -114,7 +114,7 @@ fn go_on(dir: &Dir, id: &str) {
         command.split(|byte| *byte == 0).any(|word| word == id.as_bytes())
     };
     until(&format!("the end of the collector of {id}"), || {
-        let left: Vec<_> = dir.processes("collect").into_iter().filter(of_it).collect();
+        let left: Vec<_> = dir.processes_with(Some(b"collect")).into_iter().filter(of_it).collect();
         for pid in &left {
             // It may just have ended.
             let _ = kill(*pid, Signal::SIGCONT);

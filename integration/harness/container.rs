@@ -4,6 +4,7 @@ use super::{
     command::{Done, finish, run, spawn},
     dir::Dir,
     image,
+    programs::program,
     wait::{DEADLINE, until},
 };
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::Pid};
@@ -14,6 +15,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::LazyLock,
 };
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -100,6 +102,36 @@ impl<'a> Container<'a> {
         self
     }
 
+    /// Has the hook of this stage killed at its `call`th system call.
+    pub(crate) fn kill_hook(self, stage: &str, call: usize) -> Self {
+        static FAULT_AT: LazyLock<PathBuf> = LazyLock::new(|| program("fault-at"));
+        let struck = self.bundle().join("struck").display().to_string();
+        let program = FAULT_AT.display().to_string();
+        self.through(stage, &[&program, "it", "kill", &call.to_string(), &struck])
+    }
+
+    /// All capabilities, the host's processes and network in sight, the run and report
+    /// directories in `/bw/run` and `/bw/state`, and what `[directories] bpffs` names in
+    /// `/bw/bpf`, to write.
+    pub(crate) fn privileged(mut self) -> Self {
+        let all = ["CAP_BPF", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
+        for set in ["bounding", "effective", "permitted"] {
+            self.spec["process"]["capabilities"][set] = json!(all);
+        }
+        let others = ["ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
+        self.spec["linux"]["namespaces"] = json!(others);
+        let mounts = self.spec["mounts"].as_array_mut().unwrap();
+        for name in ["run", "state", "bpf"] {
+            mounts.push(json!({
+                "destination": format!("/bw/{name}"),
+                "type": "bind",
+                "source": self.dir.path(name),
+                "options": ["rbind"],
+            }));
+        }
+        self
+    }
+
     /// Takes another program for runc.
     pub(crate) fn runtime(mut self, program: &Path) -> Self {
         self.runtime = program.to_owned();
@@ -148,7 +180,8 @@ impl<'a> Container<'a> {
         self.bundle().join("rootfs")
     }
 
-    fn sync(&self) -> PathBuf {
+    /// What is `/sync` to it.
+    pub(crate) fn sync(&self) -> PathBuf {
         self.bundle().join("sync")
     }
 
@@ -176,6 +209,11 @@ impl<'a> Container<'a> {
     /// Takes it away, created or running.
     pub(crate) fn delete(&self) -> Command {
         self.runc(&["delete", "--force", &self.id])
+    }
+
+    /// Kills its first process.
+    pub(crate) fn kill(&self) -> Command {
+        self.runc(&["kill", &self.id, "KILL"])
     }
 
     /// Runs it to its end.
@@ -218,6 +256,11 @@ impl Running<'_, '_> {
             }
             Some(Pid::from_raw(state["pid"].as_i64()? as i32))
         })
+    }
+
+    /// Whether it came to its end.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until the container has made `/sync/ready`.

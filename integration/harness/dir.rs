@@ -195,20 +195,32 @@ impl Dir {
         })
     }
 
-    /// The processes that send findings of this directory's containers to outputs.
-    pub(crate) fn exporters(&self) -> Vec<Pid> {
-        self.processes("export")
+    /// The same, if it runs and still is the one.
+    pub(crate) fn live_collector(&self, id: &str) -> Option<Pid> {
+        let pid = fs::read_to_string(self.run().join(id).join("collector.pid")).ok()?;
+        let pid = Pid::from_raw(pid.trim().parse().ok()?);
+        self.processes().contains(&pid).then_some(pid)
     }
 
-    /// The processes of this directory's containers that were started with this verb.
-    pub(crate) fn processes(&self, verb: &str) -> Vec<Pid> {
+    /// The processes that send findings of this directory's containers to outputs.
+    pub(crate) fn exporters(&self) -> Vec<Pid> {
+        self.processes_with(Some(b"export"))
+    }
+
+    /// All processes of Buildwarden that were started with this directory's configuration.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        self.processes_with(None)
+    }
+
+    /// Those whose command line has the configuration, and `next` right behind it.
+    pub(crate) fn processes_with(&self, next: Option<&[u8]>) -> Vec<Pid> {
         let config = self.config();
         let ours = |entry: fs::DirEntry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let command = fs::read(entry.path().join("cmdline")).ok()?;
             let mut words = command.split(|byte| *byte == 0);
             let named = words.any(|word| word == config.as_os_str().as_encoded_bytes());
-            (named && words.next() == Some(verb.as_bytes())).then(|| Pid::from_raw(pid))
+            (named && (next.is_none() || words.next() == next)).then(|| Pid::from_raw(pid))
         };
         fs::read_dir("/proc").unwrap().flatten().filter_map(ours).collect()
     }

@@ -16,10 +16,10 @@ use std::{
 };
 
 /// The busybox applets that containers use.
-const APPLETS: [&str; 28] = [
+const APPLETS: [&str; 29] = [
     "cat", "chmod", "chown", "cp", "cut", "echo", "env", "false", "grep", "head", "id", "kill",
-    "ln", "ls", "mkdir", "mkfifo", "mv", "nc", "rm", "seq", "sh", "sleep", "sort", "test", "tr",
-    "true", "usleep", "wget",
+    "ln", "ls", "mkdir", "mkfifo", "mv", "nc", "rm", "sed", "seq", "sh", "sleep", "sort", "test",
+    "tr", "true", "usleep", "wget",
 ];
 
 /// Fills a root file system.

@@ -21,6 +21,7 @@ pub(super) const CHECKS: &[(&str, fn(&Tried) -> &'static str)] = &[
     ("exit codes and signals", ends),
     ("the end of a container that nobody tells of", abandoned),
     ("`buildwarden run`", run),
+    ("a collector confines itself", confined),
 ];
 
 const YES: &str = "yes";
@@ -204,4 +205,13 @@ fn run(tried: &Tried) -> &'static str {
     assert_eq!(finding.addresses[0].address, "198.51.100.7");
     assert_eq!(finding.ancestry.last().and_then(|entry| entry.sequence), Some(1));
     YES
+}
+
+fn confined(tried: &Tried) -> &'static str {
+    let layers = tried.report("build").confined;
+    match layers.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["no_new_privs", "landlock", "capabilities", "seccomp"] => YES,
+        ["no_new_privs", "capabilities", "seccomp"] => "without Landlock",
+        _ => panic!("{layers:?}"),
+    }
 }

@@ -16,7 +16,7 @@ use std::{
     collections::HashSet,
     ffi::OsStr,
     fs::{self, File},
-    io::{self, Read as _},
+    io::Read as _,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -35,9 +35,9 @@ pub struct Scope {
     /// The inode number of the container's pid namespace, where it has one that is
     /// its own: `pid` is process 1 in it, and we are not in it.
     pub pid_namespace: Option<u32>,
-    /// When `pid` started, in hundredths of a second since boot, low half: namespaces' inode
-    /// numbers are used again.
-    pub namespace_start: u32,
+    /// When the first process of that namespace began, in clock ticks since boot; 0 when
+    /// that is not known.
+    pub first_began: u64,
 }
 
 impl Scope {
@@ -56,7 +56,8 @@ impl Scope {
         match others.count() {
             0 => {
                 let pid_namespace = own_pid_namespace(pid)?;
-                Ok(Scope { pid_namespace, namespace_start: start_of(pid)?, ..scope })
+                let first_began = pid_namespace.and_then(|_| host::began(pid)).unwrap_or(0);
+                Ok(Scope { pid_namespace, first_began, ..scope })
             }
             others => Err(CgroupError::Shared { pid, cgroup: scope.path, others }),
         }
@@ -77,7 +78,7 @@ impl Scope {
         }
         let directory = host::cgroup2_mount()?.join(path.strip_prefix("/").unwrap_or(&path));
         let id = fs::metadata(&directory).map_err(CgroupError::io(&directory))?.ino();
-        Ok(Scope { directory, path, id, depth, pid_namespace: None, namespace_start: 0 })
+        Ok(Scope { directory, path, id, depth, pid_namespace: None, first_began: 0 })
     }
 
     /// How many processes are in the cgroup itself; 0 when it is gone.
@@ -134,20 +135,6 @@ fn processes(directory: &Path) -> Result<Vec<u32>, CgroupError> {
     let text = read(&file)?;
     let lines = text.split(|byte| *byte == b'\n');
     Ok(lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse().ok()).collect())
-}
-
-/// When a process started, in hundredths of a second since boot, low half.
-fn start_of(pid: u32) -> Result<u32, CgroupError> {
-    let file = Path::new("/proc").join(pid.to_string()).join("stat");
-    let stat = read(&file)?;
-    // Behind the name, which can hold anything: proc_pid_stat(5), fields 3 and on.
-    let behind = stat.iter().rposition(|byte| *byte == b')').map_or(0, |at| at + 2);
-    let start = stat[behind..].split(|byte| *byte == b' ').nth(19);
-    let start = start.and_then(|start| std::str::from_utf8(start).ok()?.parse::<u64>().ok());
-    start.map(|start| start as u32).ok_or_else(|| {
-        let malformed = io::Error::new(io::ErrorKind::InvalidData, "no start time in field 22");
-        CgroupError::io(&file)(malformed)
-    })
 }
 
 /// The pid namespace that `pid` is process 1 of, unless it is ours.

@@ -3,7 +3,7 @@
 use super::{Exit, terminal};
 use crate::{
     config::Settings,
-    export::{self, Tally},
+    export::{self, Export, Tally},
     store::Store,
 };
 use anyhow::bail;
@@ -26,12 +26,13 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
         bail!("no output is configured: name one in [output] of the configuration");
     }
     let run = Store::of(&settings).find(&args.id)?;
-    // The journal is told who we are by the kernel; for nothing else are privileges needed.
-    export::become_small()?;
-    let Some(tallies) = export::export(&settings, &run)? else {
+    export::detach();
+    let Some(export) = Export::open(&settings, &run)? else {
         bail!("{}: another process is sending it", run.name());
     };
-    export::note(&run, &tallies)?;
+    // The journal is told who we are by the kernel; for nothing else are privileges needed.
+    export.confine();
+    let tallies = export.send()?;
     let mut text = String::new();
     for (output, Tally { sent, failed, error }) in &tallies {
         text += &format!("{output}: {sent} sent, {failed} not");

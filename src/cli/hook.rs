@@ -4,6 +4,7 @@ use super::{Exit, terminal::say};
 use crate::{
     collect::{self, Attached, Stage},
     config::{OnError, Settings},
+    confine::{Kept, Privileges},
     oci::State,
 };
 use clap::ValueEnum;
@@ -42,6 +43,14 @@ enum HookStage {
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     // A mistake of ours must not become a container that does not start.
     survive(Exit::Success);
+    let kept = Kept::of(
+        Privileges::Load,
+        match args.stage {
+            // It may take over, and release what was recorded.
+            HookStage::Poststop => Privileges::Load,
+            HookStage::Prestart | HookStage::CreateRuntime => Privileges::Read,
+        },
+    );
     let settings = Settings::load(config).unwrap_or_else(|error| {
         // Nor a mistake in the configuration.
         warn(&format!("{error}; the defaults are used"));
@@ -71,7 +80,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             return Ok(Exit::Success);
         }
     };
-    Ok(match collect::attach(&settings, config, stage, &state) {
+    Ok(match collect::attach(&settings, config, stage, &state, &kept) {
         Attached::Recording { .. } | Attached::Already | Attached::NotWanted => Exit::Success,
         Attached::Failed { reason, on_error } => {
             let consequence = match on_error {

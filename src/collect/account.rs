@@ -42,6 +42,8 @@ pub(super) struct Ending {
     pub(super) at: u64,
     /// Whether the event file stays.
     pub(super) keep_events: bool,
+    /// What confines who writes the report.
+    pub(super) confined: Vec<String>,
     /// Which recipes and policy judged.
     pub(super) rules: Option<String>,
 }
@@ -92,7 +94,13 @@ pub(super) fn account(
         reasons.push(format!("{} lines of the event file could not be read", events.malformed));
     }
     reasons.extend(events.failure.clone());
+    let listed = findings.len() as u64;
+    let told = !lost_matches.is_empty();
     reasons.extend(lost_matches);
+    if !told && listed < session::FINDINGS_MAX && events.flagged > listed {
+        let missing = events.flagged - listed;
+        reasons.push(format!("{missing} findings are missing in the annotation log"));
+    }
     let completeness = Completeness {
         // The cgroup held nothing but the first process when recording began, so the
         // entrypoint is what that process executed first.
@@ -108,7 +116,6 @@ pub(super) fn account(
         programs_attached: ending.programs_attached,
         reasons,
     };
-    let listed = findings.len() as u64;
     let counts = events.counts;
     let executables_omitted = events.executables.len().saturating_sub(EXECUTABLES_MAX) as u64;
     let mut report = Report {
@@ -142,6 +149,7 @@ pub(super) fn account(
         }),
         log: log_before(directory)?,
         rules: ending.rules,
+        confined: ending.confined,
     };
     report.verdict = report.verdict_of_facts();
     Ok(Account { report, counts })
@@ -414,6 +422,7 @@ mod tests {
             failures: Vec::new(),
             at: 2,
             keep_events: true,
+            confined: Vec::new(),
             rules: None,
         };
         account(&directory, &attachment, ending).unwrap().report

@@ -2,12 +2,13 @@
 
 use super::{
     CollectError, attachment::Attachment, build, clock, collector::spawn_collector,
-    containers_directory, directory::Directory, end::end, evidence, file, warn,
+    containers_directory, directory::Directory, end::end, evidence, file, lock::Held, warn,
 };
 use crate::{
     annotation::{self, Log},
     cgroup::Scope,
     config::{OnError, Settings, When},
+    confine::{Kept, Privileges},
     detect::Detector,
     execlog, host,
     oci::{self, Bundle, ContainerId, Identity, State},
@@ -87,7 +88,13 @@ pub enum Attached {
 ///
 /// Never fails as such: what goes wrong comes back with what is to become of the
 /// container.
-pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &State) -> Attached {
+pub fn attach(
+    settings: &Settings,
+    config: Option<&Path>,
+    stage: Stage,
+    state: &State,
+    kept: &Kept,
+) -> Attached {
     let begun = clock::boot_ns();
     let bundle = Bundle::read(&state.bundle);
     let unread = Bundle::default();
@@ -114,49 +121,61 @@ pub fn attach(settings: &Settings, config: Option<&Path>, stage: Stage, state: &
         stage,
         begun,
     };
-    match record(settings, &target) {
+    kept.step(Privileges::Record);
+    let recorded = record(settings, &target, Some(kept));
+    kept.step(Privileges::Read);
+    match recorded {
         Ok(None) => return Attached::Already,
         Ok(Some(recording)) => recording.announce(),
         Err(reason) => return Attached::Failed { reason, on_error },
     }
-    match spawn_collector(config, &target.id) {
+    match spawn_collector(config, &target.id, target.pid) {
         Ok(collector) => Attached::Recording { collector },
         // The kernel records all the same: poststop will drain the ring.
         Err(reason) => Attached::Failed { reason, on_error: OnError::Allow },
     }
 }
 
-/// A recording that has begun.
+/// A recording that has begun. Nobody collects it while this is there: a sweep that
+/// comes by would find no scope, and end what has only begun.
 pub(super) struct Recording {
     attachment: Attachment,
-    run: Directory,
+    held: Held,
     directory: Directory,
 }
 
 /// Makes the container's directories and registers its scope. `None` when an earlier
-/// hook of the same start has done so.
+/// hook of the same start has done so. Of what is `kept`, loading the probe set raises more.
 pub(super) fn record(
     settings: &Settings,
     target: &Target,
+    kept: Option<&Kept>,
 ) -> Result<Option<Recording>, CollectError> {
-    let Some(run) = claim(settings, target)? else { return Ok(None) };
+    let held = loop {
+        if !claim(settings, target)? {
+            return Ok(None);
+        }
+        if let Some(held) = Held::wait(settings, &target.id)? {
+            break held;
+        }
+    };
     let (directory, number) = report_directory(settings, &target.id)?;
     let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut attachment = attachment(settings, target, name, number);
     // Before the scope is registered, so that a scope always has somebody to ask.
-    attachment.write(&run)?;
+    attachment.write(&held.run)?;
     let registered = begin_events(&directory, &attachment).and_then(|()| match &target.scope {
-        Ok(scope) => register(settings, scope),
+        Ok(scope) => register(settings, scope, kept),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
     });
     if let Err(reason) = registered {
         // Its report will say why.
         attachment.failure = Some(reason.to_string());
-        attachment.replace(&run)?;
+        attachment.replace(&held.run)?;
         return Err(reason);
     }
     attachment.attached.attach_ms = clock::ms_since(target.begun);
-    Ok(Some(Recording { attachment, run, directory }))
+    Ok(Some(Recording { attachment, held, directory }))
 }
 
 /// Writes the event file's head.
@@ -179,7 +198,7 @@ impl Recording {
     /// registered.
     pub(super) fn set_first_process(&mut self, pid: u32) -> Result<(), CollectError> {
         self.attachment.attached.pid = pid;
-        self.attachment.replace(&self.run)
+        self.attachment.replace(&self.held.run)
     }
 
     /// Writes the log's first line. The kernel records already: where that fails,
@@ -202,16 +221,25 @@ impl Recording {
     }
 }
 
-fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
+fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(), CollectError> {
     let setup = Setup { bpffs: &settings.bpffs, names: &|| evidence::names(&Detector::builtin()) };
     let key = ScopeKey {
         cgroup: scope.id,
         depth: scope.depth,
         pid_namespace: scope.pid_namespace,
-        namespace_start: scope.namespace_start,
+        first_began: scope.first_began,
         owner: super::owner(settings),
     };
-    let register = || ProbeSet::open_or_load(&setup)?.register(&key, settings.ring_bytes);
+    let open = || match ProbeSet::open(&settings.bpffs)? {
+        Some(loaded) => Ok(loaded),
+        None => {
+            if let Some(kept) = kept {
+                kept.step(Privileges::Load);
+            }
+            ProbeSet::open_or_load(&setup)
+        }
+    };
+    let register = || open()?.register(&key, settings.ring_bytes);
     let registered = match register() {
         // Once more, with one that is loaded anew.
         Err(TraceError::Unloaded) => register(),
@@ -220,13 +248,13 @@ fn register(settings: &Settings, scope: &Scope) -> Result<(), CollectError> {
     Ok(registered.map(drop)?)
 }
 
-/// The run directory of a container that is starting; `None` when an earlier hook
+/// Makes the run directory of a container that is starting; `false` when an earlier hook
 /// of the same start has made it. What an earlier start has left is ended first.
-fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, CollectError> {
+fn claim(settings: &Settings, target: &Target) -> Result<bool, CollectError> {
     let id = target.id.as_str();
     let create = || Directory::create(&settings.run_dir, id, settings.group.as_deref());
-    if let Some(run) = create()? {
-        return Ok(Some(run));
+    if create()?.is_some() {
+        return Ok(true);
     }
     let earlier = Directory::open(&settings.run_dir.join(id))?
         .map(|run| Attachment::read(&run))
@@ -238,13 +266,13 @@ fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, Coll
             && scope.is_none_or(|scope| scope.id == earlier.attached.container.cgroup_id)
     });
     if same {
-        return Ok(None);
+        return Ok(false);
     }
     let ended = end(settings, &target.id);
     if let Err(error) = &ended {
         warn(&format_args!("an earlier run of {id}: {error}"));
     }
-    create()?.map(Some).ok_or_else(|| CollectError::Collector {
+    create()?.map(|_| true).ok_or_else(|| CollectError::Collector {
         id: id.to_owned(),
         reason: "its earlier run has not ended".to_owned(),
     })

@@ -1,7 +1,7 @@
 //! What a hook leaves for the collector and for whoever may have to take over.
 
 use super::{CollectError, directory::Directory};
-use crate::{annotation::Attached, report::Time};
+use crate::{annotation::Attached, oci::could_be_a_run, report::Time};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -45,10 +45,14 @@ impl Attachment {
     /// Reads it; `None` when the hook did not come so far.
     pub(super) fn read(run: &Directory) -> Result<Option<Attachment>, CollectError> {
         let Some(bytes) = run.content(FILE)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| CollectError::Malformed {
-            path: run.path().join(FILE),
-            reason: error.to_string(),
-        })
+        let malformed = |reason| CollectError::Malformed { path: run.path().join(FILE), reason };
+        let read: Attachment =
+            serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        // Somebody may have changed it; where we write is not theirs to say.
+        if !could_be_a_run(&read.directory) {
+            return Err(malformed(format!("{:?} is not the name of a run", read.directory)));
+        }
+        Ok(Some(read))
     }
 
     /// Writes it in the place of the one that is there.

@@ -4,7 +4,7 @@
 use super::{
     CollectError,
     attachment::Attachment,
-    end::{finish, release},
+    end::{Ending, release, report},
     evidence,
     lock::Lock,
     session::Session,
@@ -12,18 +12,19 @@ use super::{
 use crate::{
     cgroup::{self, CgroupError, Populated, Scope},
     config::Settings,
+    confine::{Calls, Kept, Privileges, Reach, confine},
     oci::ContainerId,
     report::model::Container,
     trace::{self, Drain, ProbeSet},
 };
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-    prctl,
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
+    fs::File,
     io,
     os::fd::{AsFd, OwnedFd, RawFd},
     path::Path,
@@ -37,20 +38,29 @@ pub(super) const PID: &str = "collector.pid";
 /// instead of one an exec. A listed tool's exec ends the pause at once.
 const PAUSE_MS: u16 = 10;
 
-/// Starts the collector of a container, detached.
+/// Starts the collector of a container, detached. On its standard input it holds the pid
+/// namespace whose first process has that pid: from before the container's end, or another
+/// container could be given the number of the namespace while that still leads to our slot.
 ///
 /// # Errors
 /// When this program cannot be executed again.
-pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child, CollectError> {
+pub fn spawn_collector(
+    config: Option<&Path>,
+    id: &ContainerId,
+    first: u32,
+) -> Result<Child, CollectError> {
     let config = config
         .map(|config| {
             std::path::absolute(config)
                 .map_err(|error| CollectError::io(config, "find the directory of", error))
         })
         .transpose()?;
-    spawn(config.as_deref(), ["collect", id.as_str()]).map_err(|error| CollectError::Collector {
-        id: id.to_string(),
-        reason: format!("cannot be started: {error}; poststop will do its work"),
+    let namespace = File::open(format!("/proc/{first}/ns/pid")).ok();
+    spawn(config.as_deref(), ["collect", id.as_str()], namespace).map_err(|error| {
+        CollectError::Collector {
+            id: id.to_string(),
+            reason: format!("cannot be started: {error}; poststop will do its work"),
+        }
     })
 }
 
@@ -62,7 +72,7 @@ pub fn spawn_collector(config: Option<&Path>, id: &ContainerId) -> Result<Child,
 pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::Result<()> {
     if !settings.outputs.is_empty() {
         let run = format!("{}.{}", container.id, container.run);
-        spawn(settings.source.as_deref(), ["export", &run])?;
+        spawn(settings.source.as_deref(), ["export", &run], None)?;
     }
     Ok(())
 }
@@ -70,7 +80,7 @@ pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::
 /// Starts this program, which detaches itself. Whatever is to be different in it beside its
 /// descriptors and environment it does by itself: a static program can be given a directory
 /// only by a fork, which copies the page tables of the hook that an engine waits for.
-fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
+fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     if let Some(config) = config {
         command.arg("--config").arg(config);
@@ -79,7 +89,7 @@ fn spawn(config: Option<&Path>, args: [&str; 2]) -> io::Result<Child> {
         .args(args)
         .env_clear()
         // A runtime waits until nobody holds its pipes any more.
-        .stdin(Stdio::null())
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -106,6 +116,8 @@ pub fn detach() -> Result<(), CgroupError> {
 /// When the container's files cannot be used.
 pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError> {
     let moved = detach();
+    // Until it is confined; for the thread that fills the pool, to its end.
+    let _ = Kept::of(Privileges::Collect, Privileges::Collect);
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
     held.run.remove(PID)?;
@@ -135,16 +147,30 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         // A failure costs later containers time, and this one nothing.
         let fill = || probes.fill_pool(&settings.bpffs, settings.pool, settings.ring_bytes);
         scope.spawn(fill);
-        drop_privileges()?;
+        // A ring's removal sets its numbers to 0 on each of these.
+        let processors = Path::new("/sys/devices/system/cpu/possible");
+        let reach = Reach {
+            own: vec![session.directory.as_fd(), held.run.as_fd()],
+            prune: vec![&settings.run_dir],
+            // And it is locked for that.
+            read: vec![processors, &settings.bpffs],
+            ..Reach::default()
+        };
+        let confined = confine(reach, Calls::COLLECTOR);
         if let Some(drain) = &drain {
             drain_until(&end, drain, &mut session).map_err(|error| CollectError::Collector {
                 id: id.to_string(),
                 reason: error.to_string(),
             })?;
         }
+        let ending = Ending {
+            ended: end.has_come(),
+            namespace: held_namespace(),
+            confined: confined.names(),
+        };
         // A report that cannot be written leaves everything to poststop or `gc`, which have
         // other means, and somebody to tell.
-        finish(settings, session, drain.as_ref())?;
+        report(settings, session, drain.as_ref(), ending)?;
         release(settings, held, slot.map(|slot| (&probes, slot)))
     })
 }
@@ -175,7 +201,8 @@ impl End {
             .ok()
             .and_then(Pid::from_raw)
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Ok(End { populated: scope.and_then(|scope| Populated::watch(&scope).ok()), first })
+        let populated = scope.and_then(|scope| Populated::watch(&scope).ok());
+        Ok(End { populated, first })
     }
 
     /// Whether it has ended.
@@ -183,6 +210,11 @@ impl End {
         let populated = self.populated.as_ref().is_some_and(Populated::is_populated);
         !populated && self.first.as_ref().is_none_or(has_exited)
     }
+}
+
+/// The number of the pid namespace that this collector holds: see [`spawn_collector`].
+fn held_namespace() -> Option<u64> {
+    rustix::fs::fstat(io::stdin()).ok().map(|stat| stat.st_ino)
 }
 
 fn has_exited(pidfd: &OwnedFd) -> bool {
@@ -250,17 +282,4 @@ fn close_inherited() {
         // The directory's own is among them, and is closed already.
         let _ = nix::unistd::close(fd);
     }
-}
-
-/// Gives up every capability, and the way back.
-///
-/// # Errors
-/// When the kernel does not allow it.
-pub fn drop_privileges() -> Result<(), CollectError> {
-    let failed = |reason: String| CollectError::Collector { id: String::new(), reason };
-    prctl::set_no_new_privs().map_err(|error| failed(format!("no_new_privs: {error}")))?;
-    for set in [caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable] {
-        caps::clear(None, set).map_err(|error| failed(format!("capabilities: {error}")))?;
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What follows a report that is written: the report in other formats, its signature, and
 //! the log's last line.
 
-use super::{CollectError, directory::Directory, file, key::read_key, warn};
+use super::{CollectError, directory::Directory, file, key::Key, warn};
 use crate::{
     annotation::{self, FindingCounts, Finished, Log},
     chain,
@@ -17,7 +17,6 @@ use crate::{
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
 };
 
 /// A report that is written.
@@ -40,12 +39,13 @@ impl<'a> Written<'a> {
     pub(super) fn conclude(
         &self,
         settings: &Settings,
+        key: Option<&Key>,
         directory: &Directory,
         log: &mut Log,
         time: Time,
     ) -> Result<(), CollectError> {
         let Written { report, json, findings } = *self;
-        let (formats, formats_failed) = write_formats(settings, directory, report, json);
+        let (formats, formats_failed) = write_formats(settings, key, directory, report, json);
         let finished = Finished {
             verdict: report.verdict,
             findings,
@@ -83,6 +83,7 @@ fn digests(report: &Report, written: &[u8]) -> BTreeMap<String, String> {
 /// and not even a mistake of ours in a renderer costs more.
 fn write_formats(
     settings: &Settings,
+    key: Option<&Key>,
     directory: &Directory,
     report: &Report,
     json: &[u8],
@@ -96,7 +97,7 @@ fn write_formats(
         };
         files.push((name, Box::new(render)));
     }
-    if let Some(key) = &settings.key {
+    if let Some(key) = key {
         files.push((file::SIGNED, Box::new(|| signed(report, json, key))));
     }
     for (name, render) in files {
@@ -118,8 +119,8 @@ fn write_formats(
 
 /// The signed Statement about the report as it was written, and through it about the log
 /// before its last line; and about the event file where it stays.
-fn signed(report: &Report, json: &[u8], key: &Path) -> Result<String, String> {
-    let key = read_key(key)?;
+fn signed(report: &Report, json: &[u8], key: &Key) -> Result<String, String> {
+    let key = key.as_ref().map_err(String::clone)?;
     let subjects = digests(report, json).into_iter().map(|(name, digest)| Subject {
         name,
         algorithm: "sha256".to_owned(),
@@ -128,5 +129,5 @@ fn signed(report: &Report, json: &[u8], key: &Path) -> Result<String, String> {
     let context = Context { subjects: subjects.collect(), ..Context::default() };
     let statement = format::render(report, Format::InToto, &context);
     let statement = statement.map_err(|error| error.to_string())?;
-    signed::seal(&statement, &key).map_err(|error| error.to_string())
+    signed::seal(&statement, key).map_err(|error| error.to_string())
 }

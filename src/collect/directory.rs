@@ -14,7 +14,10 @@ use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, statat};
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
-    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::PermissionsExt as _,
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -256,6 +259,12 @@ impl Directory {
     }
 }
 
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// The name that a file was to get whose writer was killed before, in [`Directory::put_new`] or
 /// in one that has no number.
 pub(super) fn staged(name: &str) -> Option<&str> {
@@ -302,7 +311,41 @@ fn group_id(name: &str) -> Result<Gid, CollectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{sync::Barrier, thread};
+    use std::{os::unix::fs::symlink, sync::Barrier, thread};
+
+    #[test]
+    fn no_link_leads_out_of_a_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let [ours, theirs] = ["ours", "theirs"].map(|name| root.path().join(name));
+        fs::create_dir_all(theirs.join("below")).unwrap();
+        fs::write(theirs.join("file"), "theirs").unwrap();
+        fs::set_permissions(theirs.join("file"), fs::Permissions::from_mode(0o600)).unwrap();
+        let directory = Directory::create(root.path(), "ours", None).unwrap().unwrap();
+        symlink(theirs.join("file"), ours.join("link")).unwrap();
+        symlink(theirs.join("missing"), ours.join("nowhere")).unwrap();
+        symlink(theirs.join("below"), ours.join("below")).unwrap();
+        symlink(&theirs, root.path().join("linked")).unwrap();
+
+        for name in ["link", "nowhere"] {
+            assert!(directory.append(name).is_err(), "{name}");
+            assert!(directory.read(name).is_err(), "{name}");
+            assert!(directory.content(name).is_err(), "{name}");
+            // It is there, and stays as it is.
+            assert!(!directory.put_new(name, b"ours").unwrap(), "{name}");
+            assert!(ours.join(name).is_symlink(), "{name}");
+        }
+        assert!(!matches!(directory.below("below"), Ok(Some(_))));
+        assert!(directory.remove_directory("below").is_err());
+        assert!(!matches!(Directory::open(&root.path().join("linked")), Ok(Some(_))));
+        assert!(Directory::create(root.path(), "linked", None).unwrap().is_none());
+        let entries = directory.entries().unwrap();
+        assert!(entries.iter().all(|entry| entry.kind == FileType::Symlink), "links, not files");
+        // What is removed is the link.
+        directory.remove("link").unwrap();
+        assert_eq!(fs::read_to_string(theirs.join("file")).unwrap(), "theirs");
+        assert_eq!(fs::metadata(theirs.join("file")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!theirs.join("missing").exists() && theirs.join("below").exists());
+    }
 
     #[test]
     fn of_several_at_once_one_is_first() {

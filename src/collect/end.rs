@@ -2,18 +2,19 @@
 
 use super::{
     CollectError,
-    account::{Account, Ending, account},
+    account::{self, Account, account},
     attachment::Attachment,
     clock,
     collector::{End, PID, spawn_exporter},
     conclusion::{Written, is_concluded},
     directory::Directory,
     file,
-    lock::{Held, Lock},
+    lock::{Held, Lock, pause},
     session::Session,
 };
 use crate::{
     config::Settings,
+    confine::{Calls, Reach, confine},
     oci::ContainerId,
     report::{Time, json, model::Verdict},
     trace::{Drain, ProbeSet, SlotId},
@@ -25,7 +26,7 @@ use nix::{
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
-    fs,
+    fs, io,
     os::fd::AsFd as _,
     path::PathBuf,
     time::{Duration, Instant},
@@ -34,8 +35,16 @@ use std::{
 /// How long a collector may take to finish before its work is taken over,
 /// milliseconds. It is real-time and only has to drain and sum up.
 const PATIENCE_MS: u16 = 10_000;
-/// How long to wait before trying a lock again that is held for a moment, milliseconds.
-const RETRY_MS: u16 = 5;
+
+/// What whoever writes a report knows of its end.
+pub(super) struct Ending {
+    /// Whether the container has ended: what outlives it may not be reached any more.
+    pub(super) ended: bool,
+    /// The number of the pid namespace that was held since before the end.
+    pub(super) namespace: Option<u64>,
+    /// What confines the writer.
+    pub(super) confined: Vec<String>,
+}
 
 /// How a container's collection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +74,8 @@ pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError>
             Lock::Busy(holder) if is_collector(id, holder) => {
                 end_collector(holder, settings, id)?;
             }
-            // Another poststop, or a sweep.
-            Lock::Busy(_) => wait(RETRY_MS),
+            // Another poststop, a sweep, or a hook.
+            Lock::Busy(_) => pause(),
         }
         if begun.elapsed() > 3 * Duration::from_millis(PATIENCE_MS.into()) {
             return Err(CollectError::Collector {
@@ -84,11 +93,6 @@ fn is_collector(id: &ContainerId, holder: Pid) -> bool {
     let command = fs::read(path).unwrap_or_default();
     let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
     words.windows(2).any(|pair| pair == [b"collect", id.as_str().as_bytes()])
-}
-
-fn wait(milliseconds: u16) {
-    // Nothing to poll: a pause that a signal may cut short.
-    let _ = poll(&mut [], PollTimeout::from(milliseconds));
 }
 
 /// Tells the collector to finish, and waits until it is gone or has removed the container's
@@ -121,10 +125,17 @@ fn end_collector(pid: Pid, settings: &Settings, id: &ContainerId) -> Result<(), 
 
 /// Does what the collector has not done.
 pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, CollectError> {
-    let Some(attachment) = Attachment::read(&held.run)? else {
+    let attachment = match Attachment::read(&held.run) {
+        Ok(Some(attachment)) => attachment,
         // The hook was killed before it registered anything.
-        remove_run(held.run)?;
-        return Ok(Ended::Nothing);
+        Ok(None) => return remove_run(held.run).map(|()| Ended::Nothing),
+        // Nothing in it can be believed. `gc` makes it again from the log.
+        Err(error) => {
+            if let CollectError::Malformed { .. } = error {
+                remove_run(held.run)?;
+            }
+            return Err(error);
+        }
     };
     let probes = ProbeSet::open(&settings.bpffs)?;
     let cgroup = attachment.attached.container.cgroup_id;
@@ -144,16 +155,20 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     }
     // Where there never was a collector, nobody has started it.
     let _ = spawn_exporter(settings, &container);
+    let ended = has_come(&session.attachment);
     let drain = recording.and_then(|(probes, slot)| {
         Drain::open(probes, slot)
             .inspect_err(|error| session.fail(format!("the ring could not be drained: {error}")))
             .ok()
     });
-    let reported = finish(settings, session, drain.as_ref());
+    // Whoever releases a slot needs privileges before Linux 5.19; who reads what a build
+    // controls needs none.
+    let reported = write_up(settings, session, drain, ended);
     // Whatever became of it: nobody comes after us, and the next start of this id may.
     let released = release(settings, held, recording);
     let verdict = reported?;
-    released.map(|()| Ended::TakenOver { verdict, report })
+    released?;
+    Ok(Ended::TakenOver { verdict, report })
 }
 
 /// Does what follows a report that is there, unless it is done.
@@ -167,25 +182,35 @@ fn conclude(
         return Ok(());
     }
     let now = Time::from_boot(clock::boot_ns(), session.attachment.attached.boot_to_unix_ns);
-    let Session { directory, log, .. } = session;
-    Written::found(&report, written).conclude(settings, directory, log, now)
+    let Session { directory, log, key, .. } = session;
+    Written::found(&report, written).conclude(settings, key.as_ref(), directory, log, now)
 }
 
-/// Drains what is left and writes the report.
-pub(super) fn finish(
+/// Whether the container has ended.
+fn has_come(attachment: &Attachment) -> bool {
+    End::watch(attachment).is_ok_and(|end| end.has_come())
+}
+
+/// Drains what is left and writes the report, on a thread that is confined as a collector
+/// is: it reads what a build controls, and its caller goes on to what needs privileges.
+pub(super) fn write_up(
     settings: &Settings,
-    mut session: Session,
-    drain: Option<&Drain>,
+    session: Session,
+    drain: Option<Drain>,
+    ended: bool,
 ) -> Result<Verdict, CollectError> {
-    let at = clock::boot_ns();
-    let ended = End::watch(&session.attachment).is_ok_and(|end| end.has_come());
-    if !ended && session.attachment.failure.is_none() {
-        session.fail("processes were still running when the recording ended".to_owned());
-    }
-    if let Some(drain) = drain {
-        session.drain(drain);
-    }
-    report(settings, session, drain, at)
+    let id = session.attachment.attached.container.id.clone();
+    let write = move || {
+        let own = vec![session.directory.as_fd()];
+        let confined = confine(Reach { own, ..Reach::default() }, Calls::COLLECTOR);
+        let confined = confined.names();
+        let ending = Ending { ended, namespace: None, confined };
+        report(settings, session, drain.as_ref(), ending)
+    };
+    let written = std::thread::scope(|scope| scope.spawn(write).join());
+    written.unwrap_or_else(|_| {
+        Err(CollectError::Collector { id, reason: "it panicked over its report".to_owned() })
+    })
 }
 
 /// Stops recording and removes the run directory; in this order, so that whoever finds
@@ -204,19 +229,28 @@ pub(super) fn release(
     Ok(())
 }
 
-/// Writes the report and the log's last line.
+/// Drains what is left, writes the report and the log's last line.
 pub(super) fn report(
     settings: &Settings,
     mut session: Session,
     drain: Option<&Drain>,
-    at: u64,
+    ending: Ending,
 ) -> Result<Verdict, CollectError> {
+    let at = clock::boot_ns();
+    if !ending.ended && session.attachment.failure.is_none() {
+        session.fail("processes were still running when the recording ended".to_owned());
+    }
     if let Some(drain) = drain {
+        session.drain(drain);
+        for what in drain.unregistered(ending.namespace) {
+            session.fail(format!("the recording was tampered with: its {what} was taken away"));
+        }
         session.note_loss(&drain.counters(), true);
         // A ring of the pool has the size that was configured when it was made.
         session.attachment.attached.ring_bytes = drain.ring_bytes();
     }
-    let ending = Ending {
+    let ending = account::Ending {
+        confined: ending.confined,
         counters: drain.map(Drain::counters),
         programs_attached: drain.is_some_and(Drain::programs_attached),
         cut_environments: session.cut_environments,
@@ -238,7 +272,8 @@ pub(super) fn report(
         };
         let time = Time::from_boot(clock::boot_ns(), offset);
         let written = Written { report: &report, json: text.as_bytes(), findings: counts };
-        written.conclude(settings, &session.directory, &mut session.log, time)?;
+        let Session { directory, log, key, .. } = &mut session;
+        written.conclude(settings, key.as_ref(), directory, log, time)?;
         if !settings.keep_execs {
             session.directory.remove(file::EXECS)?;
         }
@@ -255,7 +290,11 @@ fn remove_run(run: Directory) -> Result<(), CollectError> {
     Held::remove(&run)?;
     let path = run.path().to_owned();
     drop(run);
-    fs::remove_dir(&path).map_err(|error| CollectError::io(&path, "remove", error))
+    match fs::remove_dir(&path) {
+        // By another one, who found it without a lock.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| CollectError::io(&path, "remove", error)),
+    }
 }
 
 #[cfg(test)]

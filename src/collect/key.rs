@@ -1,6 +1,6 @@
 //! The key that reports are signed with.
 
-use crate::report::signed::PrivateKey;
+use crate::{config::Settings, report::signed::PrivateKey};
 use std::{
     fs::File,
     io::{self, Read as _},
@@ -10,6 +10,15 @@ use std::{
 
 /// Longer than any key.
 const KEY_MAX: u64 = 64 << 10;
+
+/// The key that a report is to be signed with, or why it will not be.
+pub(super) type Key = Result<PrivateKey, String>;
+
+/// The configured key, if there is one: read while it can be, as who writes the report has
+/// given up the privilege to.
+pub(super) fn configured(settings: &Settings) -> Option<Key> {
+    settings.key.as_deref().map(read_key)
+}
 
 /// Reads a private key that nobody but its owner may read: the caller, or root.
 ///

@@ -7,12 +7,17 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
     libc,
+    poll::{PollTimeout, poll},
 };
 use rustix::process::Pid;
 use std::{fs::File, io};
 
 /// The lock file.
 const FILE: &str = "lock";
+/// How long to wait before trying a lock again that is held for a moment, milliseconds.
+const RETRY_MS: u16 = 5;
+/// How often a hook tries.
+const TRIES: u32 = 200;
 
 /// Who has a container.
 pub(super) enum Lock {
@@ -57,10 +62,36 @@ impl Lock {
 }
 
 impl Held {
+    /// Takes the lock of a container whose run directory was just made; `None` when it is
+    /// gone again: whoever removes that of an earlier run may take this for it. A sweep may
+    /// have the lock for a moment, and lets go of what has not begun.
+    pub(super) fn wait(
+        settings: &Settings,
+        id: &ContainerId,
+    ) -> Result<Option<Held>, CollectError> {
+        for _ in 0..TRIES {
+            match Lock::take(settings, id)? {
+                Lock::Held(held) => return Ok(Some(held)),
+                Lock::Busy(_) => pause(),
+                Lock::Gone => return Ok(None),
+            }
+        }
+        Err(CollectError::Collector {
+            id: id.to_string(),
+            reason: "somebody else holds the lock of its new run directory".to_owned(),
+        })
+    }
+
     /// Removes the lock file, and with it the lock.
     pub(super) fn remove(run: &Directory) -> Result<(), CollectError> {
         run.remove(FILE)
     }
+}
+
+/// Waits for whoever has a lock for a moment.
+pub(super) fn pause() {
+    // Nothing to poll: a signal may cut it short.
+    let _ = poll(&mut [], PollTimeout::from(RETRY_MS));
 }
 
 /// Locks the file, or names the process that has it locked. A POSIX lock and not

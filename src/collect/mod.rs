@@ -30,7 +30,7 @@ mod sweep;
 
 pub use attach::{Attached, Stage, Target, attach};
 pub use attachment::attachment_of;
-pub use collector::{collect, detach, drop_privileges, spawn_collector};
+pub use collector::{collect, detach, spawn_collector};
 pub use end::{Ended, end};
 pub use error::CollectError;
 pub use evidence::{Rules, detector};

@@ -8,7 +8,7 @@ use super::{
     conclusion::{Written, is_concluded},
     containers_directory,
     directory::Directory,
-    end, file,
+    end, file, key,
     session::Session,
 };
 use crate::{
@@ -122,7 +122,7 @@ pub(super) fn adopt(settings: &Settings, name: &str) -> Result<Adopted, CollectE
     }
     // What cannot be read was just being written.
     directory.remove(file::REPORT)?;
-    end::report(settings, Session::open(settings, attachment)?, None, clock::boot_ns())?;
+    end::write_up(settings, Session::open(settings, attachment)?, None, true)?;
     Ok(Adopted::Reported)
 }
 
@@ -138,7 +138,13 @@ fn close(
         CollectError::io(&directory.path().join(file::ANNOTATIONS), "read", error)
     })?;
     let now = Time::from_boot(clock::boot_ns(), clock::boot_to_unix_ns());
-    Written::found(report, json).conclude(settings, directory, &mut log, now)
+    Written::found(report, json).conclude(
+        settings,
+        key::configured(settings).as_ref(),
+        directory,
+        &mut log,
+        now,
+    )
 }
 
 /// Whether a run directory speaks for the report directory `name`.

@@ -80,7 +80,7 @@ pub fn run(
         stage: Stage::Run,
         begun,
     };
-    let mut recording = match record(settings, &target) {
+    let recording = match record(settings, &target, None) {
         Ok(recording) => recording,
         Err(reason) if settings.on_error == OnError::Deny => {
             let _ = end(settings, &id);
@@ -96,15 +96,16 @@ pub fn run(
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
+            drop(recording);
             let _ = end(settings, &id);
             return Ok(refused(&request.command, &error));
         }
     };
-    if let Some(recording) = &mut recording {
+    if let Some(mut recording) = recording {
         recording.set_first_process(child.id())?;
         recording.announce();
     }
-    let collector = spawn_collector(config, &id).inspect_err(|error| warn(error));
+    let collector = spawn_collector(config, &id, child.id()).inspect_err(|error| warn(error));
     let status = wait(&mut child);
     if let Err(error) = end(settings, &id) {
         warn(&error);

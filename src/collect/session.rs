@@ -9,6 +9,7 @@ use super::{
     directory::Directory,
     evidence::{self, Rules},
     file,
+    key::{self, Key},
     processes::Processes,
     step,
 };
@@ -58,6 +59,8 @@ pub(super) struct Session {
     /// Which recipes and policy that is.
     rules: String,
     redactor: Option<Redactor>,
+    /// What its report is to be signed with.
+    pub(super) key: Option<Key>,
     events: File,
     events_chain: Chain,
     /// Lines that are not yet in the event file.
@@ -135,6 +138,7 @@ impl Session {
             detector,
             rules,
             redactor,
+            key: key::configured(settings),
             pending: Vec::new(),
             processes: Processes::default(),
             sequence: 0,

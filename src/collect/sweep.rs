@@ -91,21 +91,25 @@ fn sweep_container(
 ) -> Result<(), CollectError> {
     // A collector is at work where the lock is held.
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
-    let attachment = Attachment::read(&held.run)?;
+    let attachment = match Attachment::read(&held.run) {
+        // Whose it was is told by the log, to who looks for runs without an end.
+        Err(CollectError::Malformed { .. }) => return take_over(settings, held).map(drop),
+        attachment => attachment?,
+    };
     let begun = attachment.is_some();
-    let runs = match attachment {
+    let (runs, first) = match attachment {
         // `run` is about to start its command.
         Some(attachment) if attachment.attached.pid == 0 && attachment.failure.is_none() => {
             return Ok(());
         }
-        Some(attachment) => !End::watch(&attachment)?.has_come(),
+        Some(attachment) => (!End::watch(&attachment)?.has_come(), attachment.attached.pid),
         // A hook is at work, or was killed.
         None if held.run.age()? < HOOK_MAX => return Ok(()),
-        None => false,
+        None => (false, 0),
     };
     if runs {
         drop(held);
-        spawn_collector(config, id)?;
+        spawn_collector(config, id, first)?;
         swept.resumed.push(id.clone());
     } else {
         take_over(settings, held)?;

@@ -10,6 +10,7 @@ pub use probe::probe;
 pub use terminal::terminal;
 
 use crate::config::{ConfigError, DEFAULT_PATH, Settings};
+use crate::confine;
 use crate::host::{Facts, Place};
 use crate::trace::{Trial, Verified};
 use serde::Serialize;
@@ -130,6 +131,7 @@ pub fn examine(
         state: Place::directory(&resolved.state_dir),
     };
     let mut checks = judge(&facts, settings, &own, trial);
+    checks.push(judge::confinement(&confine::available()));
     if with_probe {
         checks.extend(probe(&facts, resolved, config));
     }

@@ -16,10 +16,11 @@ pub use record::{Field, Kind, Record, Severity};
 use crate::{
     annotation::{Changes, LINE_MAX, Line, Tail},
     collect::{
-        self, CollectError,
+        self,
         file::{ANNOTATIONS, EXPORTS},
     },
     config::{Outputs, Settings},
+    confine::{Calls, Confined, Reach, confine},
     report::json,
     store::{Run, Store, StoreError},
 };
@@ -34,6 +35,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, TryLockError},
     io::{self, Write as _},
+    os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
 };
 
@@ -84,22 +86,73 @@ trait Output {
     fn send(&mut self, records: &[Record], patience: &mut Patience) -> (usize, Option<String>);
 }
 
-/// Sends what a run's log has and will have to every output that is configured, until the
-/// container has ended. `None` when another process does so already.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn export(
-    settings: &Settings,
-    run: &Run,
-) -> Result<Option<BTreeMap<&'static str, Tally>>, ExportError> {
-    let log = open(run)?;
-    match log.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(source)) => return Err(io_error(run, source)),
+/// The sending of a run's records, before it begins.
+#[derive(Debug)]
+pub struct Export<'a> {
+    settings: &'a Settings,
+    run: &'a Run,
+    /// Locked, so that nobody else sends it.
+    _log: File,
+    directory: OwnedFd,
+    /// Becomes `exports.json`.
+    staging: File,
+}
+
+/// The name of what becomes `exports.json`.
+const STAGING: &str = ".exports.json.new";
+
+impl<'a> Export<'a> {
+    /// Opens what it needs; `None` when another process sends this run already.
+    ///
+    /// # Errors
+    /// When the log or its directory cannot be opened.
+    pub fn open(settings: &'a Settings, run: &'a Run) -> Result<Option<Export<'a>>, ExportError> {
+        let log = open(run)?;
+        match log.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(io_error(run, source)),
+        }
+        let directory = run.directory()?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let staging = openat(&directory, STAGING, flags, Mode::from_bits_truncate(0o640))
+            .map_err(|error| note_error(run, error.into()))?;
+        let staging = File::from(staging);
+        Ok(Some(Export { settings, run, _log: log, directory, staging }))
     }
-    Ok(Some(send_to_each(settings, run, outputs(&settings.outputs))))
+
+    /// Gives up what sending needs not: whatever a receiver does to this process, it can write
+    /// to no file that is there, and connect to no other port.
+    pub fn confine(&self) -> Confined {
+        let port = self.settings.outputs.otlp.as_ref().and_then(|url| url.port_or_known_default());
+        let reach = Reach {
+            rename_in: vec![self.directory.as_fd()],
+            connect: port.into_iter().collect(),
+            ..Reach::default()
+        };
+        confine(reach, Calls::EXPORTER)
+    }
+
+    /// Sends what the run's log has and will have to every output that is configured, until
+    /// the container has ended; and leaves beside the log what became of it, in the place of
+    /// what an earlier export left.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn send(self) -> Result<BTreeMap<&'static str, Tally>, ExportError> {
+        let tallies = send_to_each(self.settings, self.run, outputs(&self.settings.outputs));
+        self.note(&tallies)?;
+        Ok(tallies)
+    }
+
+    fn note(mut self, tallies: &BTreeMap<&'static str, Tally>) -> Result<(), ExportError> {
+        let text = json::pretty(tallies).map_err(|error| note_error(self.run, error.into()))?;
+        self.staging
+            .write_all(text.as_bytes())
+            .and_then(|()| Ok(renameat(&self.directory, STAGING, &self.directory, EXPORTS)?))
+            .map_err(|source| note_error(self.run, source))
+    }
 }
 
 /// What each output says: whatever ends one, the others go on and are heard.
@@ -121,33 +174,10 @@ fn send_to_each(
     })
 }
 
-/// Leaves beside the log what became of it, in the place of what an earlier export left.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn note(run: &Run, tallies: &BTreeMap<&'static str, Tally>) -> Result<(), ExportError> {
-    let failed = |source| ExportError::Io { path: run.path().join(EXPORTS), source };
-    let text = json::pretty(tallies).map_err(|error| failed(error.into()))?;
-    let directory = run.directory()?;
-    let staging = format!(".{EXPORTS}.new");
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mode = Mode::from_bits_truncate(0o640);
-    openat(&directory, &*staging, flags, mode)
-        .map_err(io::Error::from)
-        .and_then(|file| File::from(file).write_all(text.as_bytes()))
-        .and_then(|()| Ok(renameat(&directory, &*staging, &directory, EXPORTS)?))
-        .map_err(failed)
-}
-
-/// Gives up what sending needs not.
-///
-/// # Errors
-/// When the kernel does not allow it.
-pub fn become_small() -> Result<(), CollectError> {
+/// Leaves whoever started this process.
+pub fn detach() {
     // Where there is no cgroup of its own to be had, it sends from that of its parent.
     let _ = collect::detach();
-    collect::drop_privileges()
 }
 
 /// Those that are configured, by name.
@@ -169,6 +199,10 @@ type Make = Box<dyn FnOnce() -> Box<dyn Output> + Send>;
 
 fn open(run: &Run) -> Result<File, ExportError> {
     run.open(ANNOTATIONS)?.ok_or_else(|| ExportError::NoLog(run.name().to_owned()))
+}
+
+fn note_error(run: &Run, source: io::Error) -> ExportError {
+    ExportError::Io { path: run.path().join(EXPORTS), source }
 }
 
 fn io_error(run: &Run, source: io::Error) -> ExportError {

@@ -36,6 +36,7 @@ pub use kernel::{Kernel, boot_id};
 pub use mounts::{Mount, Overlay, mounts};
 pub use place::Place;
 pub use program::{Program, find_program, find_program_where, programs};
+pub use stat::began;
 pub use user_namespace::in_initial_user_namespace;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! `/proc/<pid>/stat`, the fields that are asked for: proc_pid_stat(5).
 
-use std::{fs, time::Duration};
+use std::{fs, io, os::unix::fs::MetadataExt as _, time::Duration};
 
 /// What it tells of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,18 @@ impl Stat {
     pub(super) fn since_boot(self) -> Option<Duration> {
         let per_second = rustix::param::clock_ticks_per_second();
         Some(Duration::from_millis(self.start.checked_mul(1000)? / per_second))
+    }
+}
+
+/// When a process began, in clock ticks since boot, as the kernel itself counts; none where
+/// this process is told other times.
+pub fn began(pid: u32) -> Option<u64> {
+    // The initial time namespace has this number; without any, there is no other.
+    const INITIAL: u64 = 0xEFFF_FFFA;
+    match fs::metadata("/proc/self/ns/time") {
+        Ok(namespace) if namespace.ino() != INITIAL => None,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => None,
+        _ => Stat::of(&pid.to_string()).map(|stat| stat.start),
     }
 }
 

@@ -4,7 +4,12 @@
 //! would be lost, and the configuration is the engine's, not ours.
 
 use super::OciError;
-use serde_json::{Map, Value, json};
+use indexmap::IndexMap;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 /// The search path that a hook gets: a runtime may give it none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -24,9 +29,13 @@ pub struct Hooks<'a> {
     pub config: Option<&'a str>,
 }
 
-/// A config.json, with everything in it that we know nothing about.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Configuration(Map<String, Value>);
+/// A config.json, with everything in it that we know nothing about, as it is written: what
+/// is a number to a runtime need not be the same one to us.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    keys: IndexMap<String, Box<RawValue>>,
+    annotations: Value,
+}
 
 impl Configuration {
     /// Reads the content of a config.json.
@@ -34,14 +43,19 @@ impl Configuration {
     /// # Errors
     /// When it is not a JSON object.
     pub fn read(bytes: &[u8]) -> Result<Configuration, OciError> {
-        serde_json::from_slice(bytes)
-            .map(Configuration)
-            .map_err(|error| OciError::Configuration(error.to_string()))
+        let malformed = |error: serde_json::Error| OciError::Configuration(error.to_string());
+        let keys: IndexMap<String, Box<RawValue>> =
+            serde_json::from_slice(bytes).map_err(malformed)?;
+        let annotations = keys.get("annotations").map_or("null", |raw| raw.get());
+        Ok(Configuration {
+            annotations: serde_json::from_str(annotations).map_err(malformed)?,
+            keys,
+        })
     }
 
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.0.get("annotations")?.get(key)?.as_str()
+        self.annotations.get(key)?.as_str()
     }
 
     /// Adds our hooks after those that are there: what others do to the container, such
@@ -50,43 +64,52 @@ impl Configuration {
     /// # Errors
     /// When `hooks` is not what the specification says.
     pub fn add(&mut self, hooks: &Hooks<'_>) -> Result<bool, OciError> {
-        let Value::Object(stages) = present(&mut self.0, "hooks", || json!({})) else {
-            return Err(OciError::Configuration("`hooks` is not an object".to_owned()));
-        };
+        let mut stages: IndexMap<String, Box<RawValue>> =
+            read_or_empty(self.keys.get("hooks").map(Box::as_ref), || {
+                "`hooks` is not an object".to_owned()
+            })?;
         let mut added = false;
         for stage in STAGES {
-            let Value::Array(list) = present(stages, stage, || json!([])) else {
-                let reason = format!("`hooks.{stage}` is not a list");
-                return Err(OciError::Configuration(reason));
-            };
+            let mut list: Vec<Box<RawValue>> =
+                read_or_empty(stages.get(stage).map(Box::as_ref), || {
+                    format!("`hooks.{stage}` is not a list")
+                })?;
             let ours = entry(hooks, stage);
-            let same = |hook: &Value| ["path", "args"].iter().all(|key| hook[key] == ours[key]);
-            if !list.iter().any(same) {
-                list.push(ours);
+            let same = |hook: &RawValue| {
+                serde_json::from_str::<Value>(hook.get())
+                    .is_ok_and(|hook| ["path", "args"].iter().all(|key| hook[key] == ours[key]))
+            };
+            if !list.iter().any(|hook| same(hook)) {
+                list.push(raw(&ours)?);
+                stages.insert(stage.to_owned(), raw(&list)?);
                 added = true;
             }
+        }
+        if added {
+            self.keys.insert("hooks".to_owned(), raw(&stages)?);
         }
         Ok(added)
     }
 
     /// The configuration as JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Keys are strings and numbers are finite, so nothing here can fail.
-        serde_json::to_vec(&self.0).unwrap_or_default()
+        // Keys are strings, so nothing here can fail.
+        serde_json::to_vec(&self.keys).unwrap_or_default()
     }
 }
 
-/// The value of a key, made where it is absent or null, which mean the same.
-fn present<'a>(
-    map: &'a mut Map<String, Value>,
-    key: &str,
-    make: impl FnOnce() -> Value,
-) -> &'a mut Value {
-    let value = map.entry(key).or_insert(Value::Null);
-    if value.is_null() {
-        *value = make();
-    }
-    value
+/// A value as it is written; empty where it is absent or null, which mean the same.
+fn read_or_empty<T: DeserializeOwned + Default>(
+    value: Option<&RawValue>,
+    otherwise: impl FnOnce() -> String,
+) -> Result<T, OciError> {
+    let Some(value) = value else { return Ok(T::default()) };
+    let read: serde_json::Result<Option<T>> = serde_json::from_str(value.get());
+    read.map(Option::unwrap_or_default).map_err(|_| OciError::Configuration(otherwise()))
+}
+
+fn raw<T: Serialize>(value: &T) -> Result<Box<RawValue>, OciError> {
+    to_raw_value(value).map_err(|error| OciError::Configuration(error.to_string()))
 }
 
 fn entry(hooks: &Hooks<'_>, stage: &str) -> Value {
@@ -119,13 +142,18 @@ mod tests {
             // Twice is once.
             let mut again = Configuration::read(after.as_bytes()).unwrap();
             assert!(!again.add(&HOOKS).unwrap(), "{before}");
-            assert_eq!(again, configuration, "{before}");
+            assert_eq!(again.to_bytes(), configuration.to_bytes(), "{before}");
         };
         check("{}", r#"{"hooks":{"createRuntime":[CREATE],"poststop":[STOP]}}"#);
         check(r#"{"hooks":null}"#, r#"{"hooks":{"createRuntime":[CREATE],"poststop":[STOP]}}"#);
         check(
             r#"{"z":1,"hooks":{"poststop":null},"a":[{"y":18446744073709551615,"x":-1,"é\u0000":null}]}"#,
             r#"{"z":1,"hooks":{"poststop":[STOP],"createRuntime":[CREATE]},"a":[{"y":18446744073709551615,"x":-1,"é\u0000":null}]}"#,
+        );
+        // Numbers and texts that would be others if they were read and written.
+        check(
+            r#"{"n":[-0,1E2,0.10,123456789012345678901,{"x" : "\/\ud800"}],"hooks":{"x":[-0]}}"#,
+            r#"{"n":[-0,1E2,0.10,123456789012345678901,{"x" : "\/\ud800"}],"hooks":{"x":[-0],"createRuntime":[CREATE],"poststop":[STOP]}}"#,
         );
         check(
             r#"{"hooks":{"prestart":[{"path":"/proc/7/exe","args":["libnetwork-setkey"]}],"createRuntime":[{"path":"/n","args":["nvidia"]}],"later":[]}}"#,
@@ -144,7 +172,8 @@ mod tests {
     fn the_configuration_is_passed_on() {
         let mut configuration = Configuration::read(b"{}").unwrap();
         configuration.add(&Hooks { config: Some("/etc/b.toml"), ..HOOKS }).unwrap();
-        let hook = &configuration.0["hooks"]["poststop"][0];
+        let written: Value = serde_json::from_slice(&configuration.to_bytes()).unwrap();
+        let hook = &written["hooks"]["poststop"][0];
         assert_eq!(hook["env"], json!([PATH, "BUILDWARDEN_CONFIG=/etc/b.toml"]));
     }
 

@@ -84,6 +84,11 @@ pub struct Report {
     /// set judged all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
+    /// What confined the process that wrote the report: `no_new_privs`, `landlock`,
+    /// `capabilities`, `seccomp`, as far as the kernel has it. Left out by programs that did
+    /// not note it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confined: Vec<String>,
 }
 
 impl Report {

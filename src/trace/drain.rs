@@ -26,6 +26,18 @@ pub struct Drain {
     host: HostFacts,
     spill_map: OwnedFd,
     links: Vec<HeldLink>,
+    registered: Registered,
+}
+
+/// What leads the kernel from a process to the ring, as it was when the drain began.
+#[derive(Debug)]
+struct Registered {
+    scopes: MapHandle,
+    cgroup: u64,
+    pid_namespaces: MapHandle,
+    pid_namespace: u32,
+    rings: MapHandle,
+    ring: u32,
 }
 
 impl Drain {
@@ -47,11 +59,21 @@ impl Drain {
         let ring = MapHandle::from_map_id(id).map_err(|e| TraceError::bpf("open the ring", e))?;
         let size = ring.max_entries() as usize;
         let ring = owned(&ring)?;
+        let of = probes.slots.get(slot);
+        let registered = Registered {
+            scopes: probes.map("scopes")?,
+            cgroup: of.cgroup.load(Ordering::Acquire),
+            pid_namespaces: probes.map("pid_namespaces")?,
+            pid_namespace: of.pid_namespace.load(Ordering::Acquire),
+            rings: probes.map("rings")?,
+            ring: id,
+        };
         let links = probes.links()?.into_iter().map(HeldLink::new).collect::<io::Result<_>>();
         Ok(Drain {
             slot,
+            registered,
             ring: Ring::new(ring, size).map_err(mapped)?,
-            counters: SlotTable::page_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
+            counters: SlotTable::pages_of(probes.map("slots")?.as_fd(), slot).map_err(mapped)?,
             host: HostFacts::new(probes.map("host")?.as_fd()).map_err(mapped)?,
             spill_map: owned(&probes.map("spills")?)?,
             links: links.map_err(|e| TraceError::bpf("look at a link", e))?,
@@ -78,9 +100,35 @@ impl Drain {
         self.counters.counters(self.slot)
     }
 
-    /// Whether both programs are still attached.
+    /// Whether all programs are still attached.
     pub fn programs_attached(&self) -> bool {
         !self.links.is_empty() && self.links.iter().all(HeldLink::is_attached)
+    }
+
+    /// What somebody has taken away that leads from the container's processes to its ring:
+    /// from then on execs were neither recorded nor counted. The pid namespace's part of it
+    /// means something only to who holds the one of that number: it is given again once that
+    /// is gone. Before Linux 5.19 only who is privileged is told anything.
+    pub fn unregistered(&self, held_namespace: Option<u64>) -> Vec<&'static str> {
+        let Registered { scopes, cgroup, pid_namespaces, pid_namespace, rings, ring } =
+            &self.registered;
+        let slot = self.slot.0;
+        let keeps = |map: &MapHandle, key: &[u8], want: u32| {
+            let found = map.lookup(key, MapFlags::ANY);
+            found.map_or(true, |found| found.as_deref() == Some(&want.to_ne_bytes()))
+        };
+        let mut gone = Vec::new();
+        if !keeps(scopes, &cgroup.to_ne_bytes(), slot) {
+            gone.push("cgroup");
+        }
+        let of_namespace = held_namespace == Some((*pid_namespace).into());
+        if of_namespace && !keeps(pid_namespaces, &pid_namespace.to_ne_bytes(), slot) {
+            gone.push("pid namespace");
+        }
+        if !keeps(rings, &slot.to_ne_bytes(), *ring) {
+            gone.push("ring");
+        }
+        gone
     }
 
     /// Visits up to about `limit` bytes of records that were not committed yet, in

@@ -32,9 +32,9 @@ pub struct ScopeKey {
     pub depth: u32,
     /// Inode number of the pid namespace, where the container has its own.
     pub pid_namespace: Option<u32>,
-    /// When the first process in that started, in hundredths of a second since boot, low half:
-    /// inode numbers are used again.
-    pub namespace_start: u32,
+    /// When the first process of that namespace began, in clock ticks since boot: numbers
+    /// of namespaces are used again. 0 when it is not known.
+    pub first_began: u64,
     /// Whose it is: several configurations can share one probe set.
     pub owner: u32,
 }
@@ -191,8 +191,8 @@ impl ProbeSet {
         // At once: a slot that names its cgroup is found again whoever dies here.
         let slot = self.slots.get(id);
         slot.cgroup.store(key.cgroup, Ordering::Release);
+        slot.first.store(key.first_began, Ordering::Release);
         slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
-        slot.namespace_start.store(key.namespace_start, Ordering::Release);
         slot.owner.store(key.owner, Ordering::Release);
         if vacant {
             self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;

@@ -3,6 +3,7 @@
 
 use super::mapping::{Mapping, page_size};
 use std::{
+    ops::Range,
     os::fd::AsFd,
     ptr::NonNull,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -46,12 +47,9 @@ pub(super) struct Slot {
     pub(super) urgent: AtomicU32,
     pub(super) owner: AtomicU32,
     disowned: AtomicU32,
-    pub(super) namespace_start: AtomicU32,
-    pad: [u32; 14],
+    pad: u32,
+    pub(super) first: AtomicU64,
 }
-
-/// A page holds whole slots: [`SlotTable::page_of`] maps one.
-const _: () = assert!(size_of::<Slot>().is_power_of_two());
 
 impl Slot {
     /// Takes the slot when it is in `state`; exactly one caller succeeds.
@@ -62,9 +60,9 @@ impl Slot {
     /// Forgets the scope it belonged to.
     pub(super) fn clear(&self) {
         self.pid_namespace.store(0, Ordering::Relaxed);
-        for counter in [&self.cgroup, &self.execs, &self.lost_execs, &self.exits, &self.lost_exits]
-        {
-            counter.store(0, Ordering::Relaxed);
+        let words = [&self.cgroup, &self.first, &self.execs, &self.lost_execs];
+        for word in words.into_iter().chain([&self.exits, &self.lost_exits]) {
+            word.store(0, Ordering::Relaxed);
         }
         let counters = [&self.truncated, &self.lost_environments, &self.urgent];
         for counter in counters.into_iter().chain([&self.owner, &self.disowned]) {
@@ -92,33 +90,40 @@ pub struct Counters {
     pub urgent: u32,
 }
 
-/// All slots, or the page that holds one.
+/// All slots, or the pages that hold one.
 #[derive(Debug)]
 pub(super) struct SlotTable {
     mapping: Mapping,
-    first: u32,
+    /// Where in the map the mapping begins.
+    begin: usize,
 }
 
 impl SlotTable {
     /// Maps all slots.
     pub(super) fn all(map: impl AsFd) -> nix::Result<SlotTable> {
         let mapping = Mapping::new(map, SLOTS as usize * size_of::<Slot>(), 0, true)?;
-        Ok(SlotTable { mapping, first: 0 })
+        Ok(SlotTable { mapping, begin: 0 })
     }
 
-    /// Maps only the page that `id` lies in, not to be written.
-    pub(super) fn page_of(map: impl AsFd, id: SlotId) -> nix::Result<SlotTable> {
-        let a_page = page_size() / size_of::<Slot>();
-        let page = id.0 as usize / a_page;
-        let mapping = Mapping::new(map, page_size(), page * page_size(), false)?;
-        Ok(SlotTable { mapping, first: (page * a_page) as u32 })
+    /// Maps only the pages that `id` lies in, not to be written.
+    pub(super) fn pages_of(map: impl AsFd, id: SlotId) -> nix::Result<SlotTable> {
+        let slot = SlotTable::bytes(id);
+        let begin = slot.start - slot.start % page_size();
+        let mapping = Mapping::new(map, slot.end - begin, begin, false)?;
+        Ok(SlotTable { mapping, begin })
+    }
+
+    /// Where in the map `id` lies. It may begin in one page and end in the next.
+    fn bytes(id: SlotId) -> Range<usize> {
+        let start = id.0 as usize * size_of::<Slot>();
+        start..start + size_of::<Slot>()
     }
 
     /// The slot `id`.
     pub(super) fn get(&self, id: SlotId) -> &Slot {
-        let offset = (id.0 - self.first) as usize * size_of::<Slot>();
+        let offset = SlotTable::bytes(id).start - self.begin;
         let slot: NonNull<Slot> = self.mapping.at(offset, size_of::<Slot>()).cast();
-        // SAFETY: inside the mapping and aligned (its size from a page's start);
+        // SAFETY: inside the mapping and aligned (a multiple of eight from a page's start);
         // all fields are atomics, for which any bytes are a value.
         unsafe { slot.as_ref() }
     }
@@ -196,8 +201,70 @@ impl HostFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::btf_layout::check;
+    use crate::{btf_layout::check, trace::mapping::memory::Memory};
     use std::mem::offset_of;
+
+    fn table() -> SlotTable {
+        let memory = Memory::new(SLOTS as usize * size_of::<Slot>());
+        SlotTable { mapping: memory.mapping(), begin: 0 }
+    }
+
+    #[test]
+    fn every_slot_is_its_own_and_inside() {
+        let table = table();
+        for id in SlotTable::ids() {
+            table.get(id).cgroup.store(u64::from(id.0) + 1, Ordering::Relaxed);
+        }
+        for id in SlotTable::ids() {
+            assert_eq!(table.get(id).cgroup.load(Ordering::Relaxed), u64::from(id.0) + 1);
+            table.get(id).clear();
+        }
+        assert!(SlotTable::ids().all(|id| table.counters(id) == Counters::default()));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps a file")]
+    fn a_slot_is_the_same_in_its_pages_alone() {
+        let map = tempfile::tempfile().unwrap();
+        map.set_len((SLOTS as usize * size_of::<Slot>()) as u64).unwrap();
+        let all = SlotTable::all(&map).unwrap();
+        for id in SlotTable::ids() {
+            all.get(id).execs.store(u64::from(id.0) + 1, Ordering::Relaxed);
+        }
+        for id in SlotTable::ids() {
+            let alone = SlotTable::pages_of(&map, id).unwrap();
+            assert_eq!(alone.counters(id).execs, u64::from(id.0) + 1);
+        }
+    }
+
+    #[test]
+    fn a_slot_is_taken_once_whoever_wants_it() {
+        let table = table();
+        let taken = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mine = SlotTable::ids().take(50).filter(|id| table.get(*id).take(VACANT));
+                    taken.fetch_add(mine.count() as u32, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(taken.into_inner(), 50);
+    }
+
+    #[test]
+    fn a_spill_buffer_is_given_back_by_its_owner_alone() {
+        let host = HostFacts(Memory::new(size_of::<Host>()).mapping());
+        let spill = &host.get().spills[1];
+        spill.claims.store(1, Ordering::Relaxed);
+        spill.owner.store(8, Ordering::Relaxed);
+        spill.free(SlotId(6));
+        assert!(spill.belongs_to(SlotId(7)) && !spill.belongs_to(SlotId(6)));
+        spill.free(SlotId(7));
+        spill.free(SlotId(7));
+        assert!(!spill.belongs_to(SlotId(7)));
+        assert_eq!(spill.claims.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn layout_is_that_of_record_h() {
@@ -217,8 +284,8 @@ mod tests {
                 ("urgent", offset_of!(Slot, urgent)),
                 ("owner", offset_of!(Slot, owner)),
                 ("disowned", offset_of!(Slot, disowned)),
-                ("namespace_start", offset_of!(Slot, namespace_start)),
                 ("pad", offset_of!(Slot, pad)),
+                ("first", offset_of!(Slot, first)),
             ],
         );
         check(

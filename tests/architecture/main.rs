@@ -6,7 +6,7 @@ use source::{File, Path};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The rooms in reading order, and which rooms each may name: only ones before it.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("escape", &[]),
     ("chain", &[]),
     ("event", &[]),
@@ -24,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("runtime", &["config", "escape", "host", "oci"]),
     ("install", &["host"]),
     ("trace", &[]),
+    ("confine", &[]),
     (
         "collect",
         &[
@@ -31,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "cgroup",
             "chain",
             "config",
+            "confine",
             "detect",
             "escape",
             "event",
@@ -44,18 +46,19 @@ const ROOMS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("store", &["annotation", "collect", "config", "escape", "execlog", "oci", "report"]),
-    ("export", &["annotation", "collect", "config", "escape", "report", "store"]),
+    ("export", &["annotation", "collect", "config", "confine", "escape", "report", "store"]),
     (
         "verify",
         &["annotation", "chain", "collect", "detect", "escape", "event", "execlog", "report"],
     ),
-    ("doctor", &["config", "escape", "host", "report", "trace"]),
+    ("doctor", &["config", "confine", "escape", "host", "report", "trace"]),
     (
         "cli",
         &[
             "annotation",
             "collect",
             "config",
+            "confine",
             "detect",
             "doctor",
             "escape",

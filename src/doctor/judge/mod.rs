@@ -7,6 +7,8 @@ mod kernel;
 mod privileges;
 mod settings;
 
+pub(super) use privileges::confinement;
+
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,6 @@
 //! What this process may do.
 
+use crate::confine::Confined;
 use crate::doctor::{Check, Section};
 use crate::host::{Capabilities, Facts};
 
@@ -88,5 +89,27 @@ fn real_time(capabilities: &Capabilities) -> Check {
         name,
         "CAP_SYS_NICE missing: a storm of execs on the collector's CPU can make it lose some",
         "give the engine CAP_SYS_NICE, or make ring.size larger; losses are always reported",
+    )
+}
+
+/// What collectors, exporters and who takes over give up.
+pub(in crate::doctor) fn confinement(confined: &Confined) -> Check {
+    let name = "confinement";
+    let found = confined.names().join(", ");
+    if confined.missing.is_empty() {
+        return Check::ok(SECTION, name, found);
+    }
+    let missing = confined
+        .missing
+        .iter()
+        .map(|(layer, why)| format!("{} is missing ({why})", layer.as_str()));
+    let found = format!("{found}; {}", missing.collect::<Vec<_>>().join("; "));
+    // It only lacks a net under a mistake of ours: nothing that a build could be harmed by.
+    Check::warning(
+        SECTION,
+        name,
+        found,
+        "boot a kernel with CONFIG_SECCOMP_FILTER and, from Linux 5.13 on, CONFIG_SECURITY_LANDLOCK \
+         and `landlock` in `lsm=`",
     )
 }

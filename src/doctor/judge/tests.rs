@@ -178,6 +178,21 @@ fn what_was_tried_is_told() {
 }
 
 #[test]
+fn what_confines_nobody_is_a_warning() {
+    use crate::confine::{Confined, Layer};
+    let all = Confined { layers: Layer::ALL.to_vec(), missing: Vec::new() };
+    let check = confinement(&all);
+    assert_eq!(check.status, Status::Ok);
+    assert_eq!(check.found, "no_new_privs, landlock, capabilities, seccomp");
+    let missing = vec![(Layer::Landlock, "no Landlock here".to_owned())];
+    let some = Confined { layers: vec![Layer::NoNewPrivs, Layer::Seccomp], missing };
+    let check = confinement(&some);
+    assert_eq!(check.status, Status::Warning);
+    assert_eq!(check.found, "no_new_privs, seccomp; landlock is missing (no Landlock here)");
+    assert!(check.advice.is_some());
+}
+
+#[test]
 fn privileges_are_judged() {
     use Status::{Problem, Warning};
     fn capabilities(m: &mut Machine) -> &mut Capabilities {

@@ -1,14 +1,11 @@
-//! What holds for every exec: random ones made of what matters to the grammars,
-//! mutations of the fuzz seeds, and the largest.
+//! What holds for every exec: random ones made of what matters to the grammars, and the
+//! largest.
 
-#[path = "../fuzz/properties.rs"]
-mod properties;
-
+use crate::properties::exec::check_exec;
 use buildwarden::detect::Detector;
 use buildwarden::event::{Argv, Exec};
 use nix::time::{ClockId, clock_gettime};
 use proptest::prelude::*;
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -129,7 +126,7 @@ proptest! {
             argument.push(0);
             argument
         }).collect();
-        properties::check_exec(&DETECTOR, &Exec { path: tool.as_bytes(), argv: Argv(&argv), ..Exec::default() });
+        check_exec(&DETECTOR, &Exec { path: tool.as_bytes(), argv: Argv(&argv), ..Exec::default() });
     }
 
     #[test]
@@ -154,42 +151,6 @@ proptest! {
             prop_assert_eq!(&judgement.findings[0].addresses[0].address, &want, "{}", spelling);
         }
     }
-}
-
-#[test]
-fn the_fuzz_seeds_and_what_is_near_them_hold_together() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/exec");
-    let mut seen = 0;
-    // A small generator: the same mutations every time.
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below.max(1) as u64) as usize
-    };
-    for seed in std::fs::read_dir(&seeds).expect("fuzz/seeds/exec") {
-        let seed = std::fs::read(seed.expect("an entry").path()).expect("a seed");
-        properties::check(&DETECTOR, &seed);
-        seen += 1;
-        for _ in 0..100 {
-            let mut data = seed.clone();
-            for _ in 0..=next(3) {
-                let at = next(data.len());
-                match next(4) {
-                    0 => data.truncate(at),
-                    1 => data.insert(at, next(256) as u8),
-                    2 => drop(data.splice(at..at, PIECES[next(PIECES.len())].bytes())),
-                    _ => data[at] = next(256) as u8,
-                }
-                if data.is_empty() {
-                    break;
-                }
-            }
-            properties::check(&DETECTOR, &data);
-        }
-    }
-    assert!(seen > 40, "only {seen} seeds in {}", seeds.display());
 }
 
 fn cpu_time() -> Duration {

@@ -1,12 +1,19 @@
-//! What holds for every exec, whatever stands in its argv. Shared by the fuzz
-//! targets and the property tests.
+//! What holds for every exec, whatever stands in its argv.
 
 use buildwarden::detect::{Context, Detector, Finding, Reading};
 use buildwarden::event::{Argv, Exec, Flags};
+use std::sync::LazyLock;
+
+static DETECTOR: LazyLock<Detector> = LazyLock::new(Detector::builtin);
+
+/// With the recipes that the program has.
+pub(crate) fn detector() -> &'static Detector {
+    &DETECTOR
+}
 
 /// Reads `data` as flags, path, and argv, and checks that the judgement holds
 /// together.
-pub(crate) fn check(detector: &Detector, data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let (flags, data) = match data.split_first() {
         Some((first, data)) => (Flags(u32::from(first & 0x80)), data),
         None => return,
@@ -14,7 +21,8 @@ pub(crate) fn check(detector: &Detector, data: &[u8]) {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     let path = &data[..end];
     let argv = data.get(end + 1..).unwrap_or_default();
-    check_exec(detector, &Exec { path, name: path, argv: Argv(argv), flags, ..Exec::default() });
+    let exec = Exec { path, name: path, argv: Argv(argv), flags, ..Exec::default() };
+    check_exec(detector(), &exec);
 }
 
 /// Checks that the judgement of an exec holds together.

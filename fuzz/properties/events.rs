@@ -1,0 +1,114 @@
+//! What holds for an event file.
+
+use buildwarden::{
+    chain::Chain,
+    event::{Exec, Exit, Flags, Gap, ProcessId},
+    execlog::{
+        Beside, ExecLine, Line, Sequences, last_sequence, push_drained, push_exec, push_exit,
+        push_gap,
+    },
+    report::Bytes,
+};
+use std::collections::BTreeSet;
+
+pub(crate) fn check(data: &[u8]) {
+    let mut seen = Sequences::default();
+    let mut numbers = BTreeSet::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let Ok(line) = Line::parse(line) else { continue };
+        if let Line::Exec(exec) = &line {
+            assert_eq!(seen.insert(exec.exec), numbers.insert(exec.exec));
+        }
+        check_line(line);
+    }
+    assert_eq!(seen.count(), numbers.len() as u64);
+    assert_eq!(seen.last(), numbers.last().copied().unwrap_or(0));
+    if let Some(number) = last_sequence(data) {
+        // However it is spelled, it stands there.
+        let digits = number.to_string();
+        assert!(data.windows(digits.len()).any(|window| window == digits.as_bytes()));
+    }
+}
+
+/// What was read is read again from what is written of it.
+pub(crate) fn check_line(line: Line) {
+    let mut out = Vec::new();
+    let want = match line {
+        Line::Exec(exec) => {
+            let want = normal(*exec);
+            write_exec(&mut out, &want);
+            Line::Exec(want.into())
+        }
+        Line::Exit(exit) => {
+            push_exit(&mut out, &exit.event());
+            Line::Exit(exit)
+        }
+        Line::Gap(gap) => {
+            push_gap(&mut out, &Gap { execs: gap.execs, exits: gap.exits });
+            Line::Gap(gap)
+        }
+        Line::Drained(position) => {
+            push_drained(&mut out, position, &mut Chain::default());
+            Line::Drained(position)
+        }
+    };
+    assert_eq!(Line::parse(&out).expect("a line of ours"), want, "{}", out.escape_ascii());
+    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+}
+
+/// As it is written: what this version does not know is left out, and so is what says
+/// nothing.
+fn normal(mut exec: ExecLine) -> ExecLine {
+    exec.flags = flags(&exec.flags).names().map(str::to_owned).collect();
+    exec.name = exec.name.filter(|name| *name != exec.path);
+    exec.argv_len = 0;
+    exec
+}
+
+fn flags(names: &[String]) -> Flags {
+    let known = Flags::NAMES.into_iter().filter(|(_, name)| names.iter().any(|has| has == name));
+    known.fold(Flags::default(), |flags, (flag, _)| flags.with(flag))
+}
+
+fn write_exec(out: &mut Vec<u8>, line: &ExecLine) {
+    let parents: Vec<ProcessId> =
+        line.parents.iter().map(|(pid, start)| ProcessId { pid: *pid, start: *start }).collect();
+    let exec = Exec {
+        sequence: line.exec,
+        time: line.t,
+        process: line.process(),
+        container_pid: line.cpid,
+        uid: line.uid,
+        path: &line.path,
+        name: line.name.as_ref().unwrap_or(&line.path),
+        flags: flags(&line.flags),
+        ..Exec::default()
+    };
+    let argv = line.argv.iter().map(Bytes::as_bytes);
+    let beside = Beside { parents: &parents, finding: line.finding, argv_kept: usize::MAX };
+    push_exec(out, &exec, argv, beside);
+}
+
+/// An exec and what its line says of it.
+pub(crate) fn check_exec(exec: &Exec<'_>) {
+    let mut out = Vec::new();
+    let beside = Beside { parents: exec.parents.as_slice(), finding: None, argv_kept: usize::MAX };
+    push_exec(&mut out, exec, exec.argv.iter(), beside);
+    let Ok(Line::Exec(line)) = Line::parse(&out) else {
+        panic!("no exec: {}", out.escape_ascii());
+    };
+    assert_eq!(line.process(), exec.process);
+    assert_eq!((line.exec, line.t, line.cpid), (exec.sequence, exec.time, exec.container_pid));
+    assert_eq!(line.path.as_bytes(), exec.path);
+    assert_eq!(line.name.as_ref().map_or(exec.path, Bytes::as_bytes), exec.name);
+    assert!(line.argv.iter().map(Bytes::as_bytes).eq(exec.argv.iter()));
+    assert!(line.flags.iter().map(String::as_str).eq(exec.flags.names()));
+    check_line(Line::Exec(line));
+}
+
+/// An exit and what its line says of it.
+pub(crate) fn check_exit(exit: &Exit) {
+    let mut out = Vec::new();
+    push_exit(&mut out, exit);
+    assert!(matches!(Line::parse(&out), Ok(Line::Exit(line)) if line.event() == *exit));
+}

@@ -1,0 +1,8 @@
+//! Follows an annotation log.
+
+#![no_main]
+
+#[path = "../properties/mod.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::check("log", data));
