@@ -55,7 +55,7 @@ bench-quick:
 	@integration/setup
 	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_quick
 
-# Every fault, at every step, and what it came to: a table. Half an hour; FAULTS=disks or another
+# Every fault, at every step, and what it came to: a table. A quarter of an hour; FAULTS=disks or another
 # part alone. `make test` does some of each.
 faults:
 	@integration/setup

@@ -217,9 +217,9 @@ type Removal = (&'static str, &'static str, bool);
 pub(super) fn root_directories_that_are_removed_are_told() {
     let cases: [Removal; 4] = [
         ("a container's report directory is removed while it runs", "containers/web", false),
-        ("the same, and the collector is killed", "containers/web", true),
+        ("its report directory is removed, and the collector was killed", "containers/web", true),
         ("the state directory is removed while a container runs", "", false),
-        ("the same, and the collector is killed before", "", true),
+        ("the state directory is removed, and the collector was killed", "", true),
     ];
     for (fault, path, killed) in cases {
         let dir = Dir::with_bpffs();

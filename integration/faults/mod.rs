@@ -119,7 +119,7 @@ const FAULTS: [(&str, Fault); 28] = [
 ];
 
 #[test]
-#[ignore = "does every fault at every step, for half an hour: `make faults` runs it"]
+#[ignore = "does every fault at every step, for a quarter of an hour: `make faults` runs it"]
 fn root_faults() {
     let only = std::env::var("FAULTS").ok();
     let chosen = |name: &str| only.as_deref().is_none_or(|only| name.contains(only));

@@ -110,9 +110,9 @@ pub(super) fn root_pins_that_go_cost_at_most_completeness() {
     let remove = |dir: &Dir| fs::remove_dir_all(dir.path("bpf/buildwarden")).unwrap();
     let cases: [(&str, fn(&Dir), bool); 4] = [
         ("the BPF file system is unmounted while a container runs", unmount, false),
-        ("the same, and the collector is killed", unmount, true),
+        ("the BPF file system is unmounted, and the collector was killed", unmount, true),
         ("the pins are removed while a container runs", remove, false),
-        ("the same, and the collector is killed before", remove, true),
+        ("the pins are removed, and the collector was killed", remove, true),
     ];
     for (fault, break_it, killed) in cases {
         let dir = Dir::with_bpffs();

@@ -135,7 +135,7 @@ pub(super) fn hook(extent: Extent) {
 /// The same of one that loads the probe set.
 pub(super) fn first_hook(extent: Extent) {
     let dir = Dir::with_bpffs();
-    each_call(extent.choose(97, 4), 1, |call| {
+    each_call(extent.choose(97, 3), 1, |call| {
         gc(&dir, &["--unload"]).expect_code(0);
         kill_hook(&dir, call, "the first hook, which loads the probe set,")
     });

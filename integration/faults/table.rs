@@ -25,7 +25,9 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// What a report comes to.
     pub(crate) fn of(report: &Report) -> Outcome {
-        match report.completeness.shortcomings().into_iter().next() {
+        // The causes first, where they are known.
+        let causes = report.completeness.reasons.iter().cloned();
+        match causes.chain(report.completeness.shortcomings()).next() {
             None => Outcome::Complete,
             Some(reason) => {
                 assert_ne!(report.verdict.as_str(), "clean", "{report:?}");
