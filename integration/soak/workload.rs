@@ -159,7 +159,7 @@ pub(super) fn live_and_end(dir: &Dir, id: &str, rng: &mut Rng) -> Tally {
         tally.runs += 1;
         tally.execs += report.completeness.execs;
         tally.lost += report.completeness.lost;
-        tally.findings += report.findings.len() as u64;
+        tally.findings += report.findings.len() as u64 + report.findings_omitted;
         tally.names.push(name);
     }
     drop(counter);
@@ -259,7 +259,7 @@ impl Resident {
             runs: 1,
             execs: report.completeness.execs,
             lost: report.completeness.lost,
-            findings: report.findings.len() as u64,
+            findings: report.findings.len() as u64 + report.findings_omitted,
             names: vec![Self::ID.to_owned()],
             ..Tally::default()
         }
