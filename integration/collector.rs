@@ -82,11 +82,10 @@ pub(crate) fn root_a_storm_is_counted_and_hides_no_listed_tool() {
     let container = Container::new(&dir, "storm").script(storm);
     let mut running = container.start();
     running.ready();
-    let collector = dir.collector("storm");
-    kill(collector, Signal::SIGSTOP).unwrap();
-    running.go();
-    running.ready();
-    kill(collector, Signal::SIGCONT).unwrap();
+    dir.while_stopped("storm", || {
+        running.go();
+        running.ready();
+    });
     running.go();
     running.finish().expect_code(0);
 

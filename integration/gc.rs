@@ -8,10 +8,7 @@ use buildwarden::{
     chain::Chain,
     report::model::{Report, Verdict},
 };
-use nix::{
-    fcntl::{Flock, FlockArg},
-    sys::signal::{Signal, kill},
-};
+use nix::fcntl::{Flock, FlockArg};
 use std::{
     fs::{self, File, OpenOptions},
     io::Write as _,
@@ -34,13 +31,6 @@ fn report_directory(dir: &Dir, name: &str) -> PathBuf {
     dir.state().join("containers").join(name)
 }
 
-/// Kills a container's collector without a trace, and waits until it is gone.
-fn kill_collector(dir: &Dir, id: &str) {
-    let collector = dir.collector(id);
-    kill(collector, Signal::SIGKILL).unwrap();
-    until("the collector's end", || kill(collector, None).is_err().then_some(()));
-}
-
 /// Waits until the event file of a run holds its waiting shell's last exec.
 fn wait_for_finding(dir: &Dir, id: &str) {
     let log = report_directory(dir, id).join("annotations.jsonl");
@@ -58,7 +48,7 @@ fn crash(dir: &Dir, id: &str, script: &str) {
     if script == BUILD {
         wait_for_finding(dir, id);
     }
-    kill_collector(dir, id);
+    dir.kill_collector(id);
     running.go();
     running.finish().expect_code(0);
     fs::remove_dir_all(dir.run().join(id)).unwrap();
@@ -266,7 +256,7 @@ pub(crate) fn root_a_lost_run_directory_loses_nothing() {
         running.ready();
         wait_for_finding(&dir, "lost");
         if killed {
-            kill_collector(&dir, "lost");
+            dir.kill_collector("lost");
         }
         if ended {
             running.go();

@@ -3,10 +3,7 @@
 
 use crate::harness::{Container, Dir, program, run, until};
 use buildwarden::report::model::{Report, Verdict};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::unistd::Pid;
 use pulldown_cmark::{Event, Tag};
 use serde_json::Value;
 use std::{collections::BTreeSet, fs};
@@ -169,12 +166,11 @@ fn root_a_storm_of_listed_tools_is_never_clean() {
         Container::new(&dir, "tools").with(&program("attack"), "/bin/attack").script(storm);
     let mut running = container.start();
     running.ready();
-    let collector = dir.collector("tools");
-    confined(collector);
-    kill(collector, Signal::SIGSTOP).unwrap();
-    running.go();
-    running.ready();
-    kill(collector, Signal::SIGCONT).unwrap();
+    confined(dir.collector("tools"));
+    dir.while_stopped("tools", || {
+        running.go();
+        running.ready();
+    });
     running.go();
     running.finish().expect_code(0);
     let report = dir.report("tools");

@@ -2,7 +2,6 @@
 
 use crate::harness::{Container, Dir, Docker, Podman, program, run, until};
 use buildwarden::report::model::{Job, JobReport};
-use nix::sys::signal::{Signal, kill};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -333,12 +332,11 @@ fn root_a_lost_environment_is_no_lost_exec() {
     let id = id.expect_code(0).stdout().trim_end().to_owned();
     // Four of these are as much as goes in before only tools may; the fifth is too much.
     let long = format!("A={}", "x".repeat(22_900));
-    let collector = dir.collector(&id);
-    kill(collector, Signal::SIGSTOP).unwrap();
-    for _ in 0..5 {
-        podman.podman(&["exec", "-e", &long, "full", "true"]).expect_code(0);
-    }
-    kill(collector, Signal::SIGCONT).unwrap();
+    dir.while_stopped(&id, || {
+        for _ in 0..5 {
+            podman.podman(&["exec", "-e", &long, "full", "true"]).expect_code(0);
+        }
+    });
     podman.podman(&["rm", "--force", "--time", "0", "full"]).expect_code(0);
     let report = dir.report(&id);
     assert_eq!(report.completeness.lost_environments, 1, "{:?}", report.completeness);

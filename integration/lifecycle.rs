@@ -5,7 +5,6 @@ use crate::{
     faults::{Outcome, came_to},
     harness::{Container, Dir, Done, run, run_with_input, until},
 };
-use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
 /// An entrypoint that waits in the middle, and then does what is looked for.
@@ -103,9 +102,7 @@ pub(crate) fn root_a_killed_collector_costs_nothing_but_time() {
         let container = Container::new(&dir, "orphan").script(BUILD).hooks(stages);
         let mut running = container.start();
         running.ready();
-        let collector = dir.collector("orphan");
-        kill(collector, Signal::SIGKILL).unwrap();
-        until("the collector's end", || kill(collector, None).is_err().then_some(()));
+        dir.kill_collector("orphan");
         running.go();
         running.finish().expect_code(0);
         if let Finisher::Gc = finisher {

@@ -2,10 +2,7 @@
 
 use crate::harness::{Container, Dir, run, until};
 use buildwarden::host::cgroup2_mount;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::unistd::Pid;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -163,9 +160,7 @@ fn root_a_namespace_of_the_same_number_is_another_containers() {
         .hooks(&[]);
     let mut running = first.start();
     running.ready();
-    let collector = dir.collector("first");
-    kill(collector, Signal::SIGKILL).unwrap();
-    until("the collector's end", || kill(collector, None).is_err().then_some(()));
+    dir.kill_collector("first");
     running.go();
     running.finish().expect_code(0);
     for _ in 0..10 {

@@ -1,7 +1,6 @@
 //! What a real container left behind, checked again: as it was, and tampered with.
 
-use crate::harness::{Container, Dir, run, until};
-use nix::sys::signal::{Signal, kill};
+use crate::harness::{Container, Dir, run};
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 /// Waits in the middle, so that a second collector goes on with the chains.
@@ -28,13 +27,8 @@ fn root_a_real_report_holds_and_one_changed_byte_does_not() {
         let now = run(&mut dir.buildwarden(["verify", id]));
         assert!(now.code == 0 && now.stdout().contains("no end is written down"), "{now}");
         if killed {
-            let events = dir.state().join("containers").join(id).join("execs.jsonl");
-            until("a batch that is written down", || {
-                fs::read_to_string(&events).ok()?.contains("{\"drained\":").then_some(())
-            });
-            let collector = dir.collector(id);
-            kill(collector, Signal::SIGKILL).unwrap();
-            until("the collector's end", || kill(collector, None).is_err().then_some(()));
+            dir.until_recorded(id, "{\"drained\":");
+            dir.kill_collector(id);
         }
         running.go();
         running.finish().expect_code(0);

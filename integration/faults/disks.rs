@@ -4,8 +4,7 @@ use super::{
     BUILD, EXECS, Outcome, came_to, expect_built, expect_next_complete, gc,
     left::expect_nothing_left,
 };
-use crate::harness::{Container, Dir, run, until};
-use nix::sys::signal::{Signal, kill};
+use crate::harness::{Container, Dir, run};
 use std::{
     fs::{self, File},
     io::Write as _,
@@ -163,14 +162,9 @@ fn check(case: &Case) {
     let mut running = container.start();
     running.ready();
     if when != When::Start {
-        let collector = dir.collector("disk");
-        let events = dir.state().join("containers/disk/execs.jsonl");
-        until("a collector at work", || {
-            fs::read_to_string(&events).ok()?.contains("/bin/true").then_some(())
-        });
+        dir.until_recorded("disk", "/bin/true");
         if when == When::Orphaned {
-            kill(collector, Signal::SIGKILL).unwrap();
-            until("the collector's end", || kill(collector, None).is_err().then_some(()));
+            dir.kill_collector("disk");
         }
         (case.break_it)(&disk);
     }
@@ -226,14 +220,9 @@ pub(super) fn root_directories_that_are_removed_are_told() {
         let container = Container::new(&dir, "web").script(BUILD);
         let mut running = container.start();
         running.ready();
-        let collector = dir.collector("web");
-        until("a collector at work", || {
-            let events = fs::read_to_string(dir.state().join("containers/web/execs.jsonl"));
-            events.ok()?.contains("/bin/true").then_some(())
-        });
+        dir.until_recorded("web", "/bin/true");
         if killed {
-            kill(collector, Signal::SIGKILL).unwrap();
-            until("the collector's end", || kill(collector, None).is_err().then_some(()));
+            dir.kill_collector("web");
         }
         fs::remove_dir_all(dir.state().join(path)).unwrap();
         running.go();

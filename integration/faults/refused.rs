@@ -4,8 +4,7 @@ use super::{
     BUILD, Extent, Outcome, came_to, expect_built, expect_next_complete, gc,
     left::expect_nothing_left, outcome,
 };
-use crate::harness::{Container, Dir, in_path, program, run, until};
-use nix::sys::signal::{Signal, kill};
+use crate::harness::{Container, Dir, in_path, program, run};
 use std::{fs, process::Command};
 
 /// The commands of bpf(2) that hook, collector and poststop use, `enum bpf_cmd`.
@@ -119,14 +118,9 @@ pub(super) fn root_pins_that_go_cost_at_most_completeness() {
         let container = Container::new(&dir, "pins").script(BUILD);
         let mut running = container.start();
         running.ready();
-        let collector = dir.collector("pins");
-        until("a collector at work", || {
-            let events = fs::read_to_string(dir.state().join("containers/pins/execs.jsonl"));
-            events.ok()?.contains("/bin/true").then_some(())
-        });
+        dir.until_recorded("pins", "/bin/true");
         if killed {
-            kill(collector, Signal::SIGKILL).unwrap();
-            until("the collector's end", || kill(collector, None).is_err().then_some(()));
+            dir.kill_collector("pins");
         }
         break_it(&dir);
         running.go();

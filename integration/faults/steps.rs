@@ -200,9 +200,7 @@ pub(super) fn poststop(extent: Extent) {
         let container = container.through("poststop", &fault_at.words());
         let mut running = container.start();
         running.ready();
-        let collector = dir.collector(&id);
-        kill(collector, Signal::SIGKILL).unwrap();
-        until("the collector's end", || kill(collector, None).is_err().then_some(()));
+        dir.kill_collector(&id);
         running.go();
         // Some runtimes say that a hook failed, behind the container's own end.
         assert_eq!(running.finish().stdout(), "built\n", "{id}");

@@ -3,9 +3,8 @@
 use super::{
     BUILD, Outcome, came_to, expect_built, expect_next_complete, left::expect_nothing_left, outcome,
 };
-use crate::harness::{Container, Dir, run, until};
+use crate::harness::{Container, Dir, run};
 use buildwarden::trace;
-use nix::sys::signal::{Signal, kill};
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
@@ -45,10 +44,9 @@ pub(super) fn root_an_upgrade_leaves_live_containers_alone() {
         let old = Container::new(&dir, "old").script(BUILD).binary("poststop", &next);
         let mut running = old.start();
         running.ready();
-        let collector = dir.collector("old");
+        dir.collector("old");
         if killed {
-            kill(collector, Signal::SIGKILL).unwrap();
-            until("the collector's end", || kill(collector, None).is_err().then_some(()));
+            dir.kill_collector("old");
         }
         let new = Container::new(&dir, "new").script(BUILD);
         let new = new.binary("createRuntime", &next).binary("poststop", &next);

@@ -195,7 +195,33 @@ impl Dir {
         })
     }
 
-    /// The same, if it runs and still is the one.
+    /// Kills a container's collector without a trace, and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn kill_collector(&self, id: &str) {
+        let collector = self.collector(id);
+        kill(collector, Signal::SIGKILL).unwrap();
+        until("the collector's end", || kill(collector, None).is_err().then_some(()));
+    }
+
+    /// Does something while a container's collector is stopped.
+    #[track_caller]
+    pub(crate) fn while_stopped(&self, id: &str, act: impl FnOnce()) {
+        let collector = self.collector(id);
+        kill(collector, Signal::SIGSTOP).unwrap();
+        act();
+        kill(collector, Signal::SIGCONT).unwrap();
+    }
+
+    /// Waits until a container's event file holds some text.
+    #[track_caller]
+    pub(crate) fn until_recorded(&self, id: &str, text: &str) {
+        let events = self.state().join("containers").join(id).join("execs.jsonl");
+        until(&format!("{text} on record"), || {
+            fs::read_to_string(&events).ok()?.contains(text).then_some(())
+        });
+    }
+
+    /// The pid of a container's collector, if that runs and still is the one.
     pub(crate) fn live_collector(&self, id: &str) -> Option<Pid> {
         let pid = fs::read_to_string(self.run().join(id).join("collector.pid")).ok()?;
         let pid = Pid::from_raw(pid.trim().parse().ok()?);
