@@ -217,8 +217,13 @@ fn check(name: &str, report: &Report, (execs, findings): (u64, u64), ended_well:
     let seen = found.execs + found.lost;
     let what =
         format!("{name}: {execs} execs and {findings} findings counted: {draw:?}: {found:?}");
-    // Of what is killed, each worker and what it executed may not have come to count itself.
-    let uncounted = if ended_well { 0 } else { draw.workers + 1 };
+    // Who is killed, right after its exec, has not come to count itself: of what is killed each
+    // worker and what it executed, and who was put in as the container ended.
+    let uncounted = match draw.fate {
+        _ if !ended_well => draw.workers + 1,
+        Fate::Entered => 1,
+        _ => 0,
+    };
     assert!((execs..=execs + uncounted).contains(&seen), "{what}");
     assert_eq!(found.last_sequence, seen, "{what}");
     if found.lost == 0 {
