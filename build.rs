@@ -15,10 +15,19 @@ fn main() {
         .build()
         .unwrap_or_else(|error| panic!("{SOURCE} does not compile with clang: {error:?}"));
 
-    // The directory that a probe set is pinned in is named after its code: another
-    // layout or program gets a directory of its own, and a newer binary never
-    // talks to an older probe set.
-    let code = fs::read(&object).expect("clang wrote the object");
+    // The directory that a probe set is pinned in is named after its code and the names
+    // that it is loaded with: another layout, program or list gets a directory of its
+    // own, and a newer binary never talks to an older probe set.
+    let mut code = fs::read(&object).expect("clang wrote the object");
+    let grammars = fs::read_dir("config/grammars").expect("the tools that are known");
+    let mut names: Vec<PathBuf> = grammars.flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    names.push("src/detect/carriers.rs".into());
+    for file in &names {
+        code.extend(fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    println!("cargo::rerun-if-changed=config/grammars");
     println!("cargo::rustc-env=BUILDWARDEN_ABI={:016x}", fnv1a(&code));
     println!("cargo::rerun-if-changed=bpf");
 }

@@ -23,7 +23,7 @@ static __always_inline bool has_room(void *ring, __u32 rank, __u64 size)
 }
 
 /* A spill buffer for `slot`, or BW_NO_SPILL; the first half of them is for listed tools. */
-static __always_inline __u32 claim_spill(__u32 slot, bool listed)
+__noinline int claim_spill(__u32 slot, __u32 listed)
 {
 	__u32 zero = 0, first = bpf_get_smp_processor_id();
 	struct bw_host *facts = bpf_map_lookup_elem(&host, &zero);

@@ -39,54 +39,66 @@ __noinline int read_parents(__u64 leader_address)
 	return BW_PARENTS;
 }
 
+/*
+ * Pointers are followed by BPF_CORE_READ even where the verifier knows their types: for
+ * each that is loaded directly newer ones look through all types of the kernel to find
+ * whether it can be trusted, which takes longer than everything else that they verify.
+ */
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	__u64 current = bpf_get_current_task();
 	__u32 flags = find_scopes(current);
 	struct scratch *scratch = get_scratch();
-	struct task_struct *leader = task->group_leader;
-	struct file *file = bprm->file;
-	__u64 file_address = (__u64)BPF_CORE_READ(bprm, file);
 	__u64 parents, path_len, offset, total;
+	struct task_struct *leader;
 	unsigned long arg_start;
 	struct bw_exec *exec;
+	struct mm_struct *mm;
+	struct inode *inode;
+	const char *filename;
+	struct file *file;
 	long name_len;
 	__u32 rank;
 
 	if (!scratch || !scratch->count)
 		return 0;
-	if (find_entered((__u64)BPF_CORE_READ(task, group_leader))) {
-		__u64 env_start = task->mm->env_start;
+	leader = BPF_CORE_READ(task, group_leader);
+	mm = BPF_CORE_READ(task, mm);
+	file = BPF_CORE_READ(bprm, file);
+	inode = BPF_CORE_READ(file, f_inode);
+	filename = BPF_CORE_READ(bprm, filename);
+	if (find_entered((__u64)leader)) {
+		__u64 env_start = BPF_CORE_READ(mm, env_start);
 
-		emit_environment((__u64)BPF_CORE_READ(task, group_leader), env_start,
-				 task->mm->env_end - env_start);
+		emit_environment((__u64)leader, env_start, BPF_CORE_READ(mm, env_end) - env_start);
 	}
 	exec = &scratch->exec;
-	arg_start = task->mm->arg_start;
-	total = task->mm->arg_end - arg_start;
-	rank = rank_exec(current, file_address, arg_start);
+	arg_start = BPF_CORE_READ(mm, arg_start);
+	total = BPF_CORE_READ(mm, arg_end) - arg_start;
+	rank = rank_exec(current, (__u64)file, arg_start);
 
 	exec->type = BW_EXEC;
 	exec->time = bpf_ktime_get_boot_ns();
-	exec->process.start = leader->start_boottime;
+	exec->process.start = BPF_CORE_READ(leader, start_boottime);
 	exec->process.pid = task->tgid;
 	exec->process.pad = 0;
-	exec->inode = file->f_inode->i_ino;
-	exec->device = file->f_inode->i_sb->s_dev;
-	exec->uid = task->cred->uid.val;
-	exec->gid = task->cred->gid.val;
+	exec->inode = BPF_CORE_READ(inode, i_ino);
+	exec->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	exec->uid = BPF_CORE_READ(task, cred, uid.val);
+	exec->gid = BPF_CORE_READ(task, cred, gid.val);
 	exec->loginuid = bpf_core_field_exists(task->loginuid) ? task->loginuid.val : (__u32)-1;
 	exec->argv_total = total;
 	exec->argv_len = 0;
 	exec->cpu = bpf_get_smp_processor_id();
 	__builtin_memset(exec->spill, BW_NO_SPILL, sizeof(exec->spill));
-	if (bprm->interp != bprm->filename)
+	if (BPF_CORE_READ(bprm, interp) != filename)
 		flags |= BW_SCRIPT;
-	flags |= file_flags(file_address);
-	flags |= read_path(current, file_address);
+	flags |= file_flags((__u64)file);
+	flags |= read_path(current, (__u64)file);
 
-	parents = read_parents((__u64)BPF_CORE_READ(task, group_leader));
+	parents = read_parents((__u64)leader);
 	path_len = scratch->path_len;
 	/* compare what is used below, not a copy the compiler made */
 	barrier_var(parents);
@@ -100,7 +112,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	exec->path_len = path_len;
 	offset += path_len;
 
-	name_len = bpf_probe_read_kernel_str(&scratch->tail[offset], BW_PATH_MAX, bprm->filename);
+	name_len = bpf_probe_read_kernel_str(&scratch->tail[offset], BW_PATH_MAX, filename);
 	/* without the NUL that the helper counts */
 	name_len = name_len > 0 && name_len <= BW_PATH_MAX ? name_len - 1 : 0;
 	barrier_var(name_len);
@@ -125,22 +137,24 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
+	struct task_struct *real_parent = BPF_CORE_READ(child, real_parent);
+
 	/* all but threads and children under CLONE_PARENT */
-	if (child->real_parent == parent || child->tgid == parent->tgid)
+	if (real_parent == parent || child->tgid == parent->tgid)
 		return 0;
-	return note_disowned(bpf_get_current_task(), (__u64)BPF_CORE_READ(child, real_parent));
+	return note_disowned(bpf_get_current_task(), (__u64)real_parent);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
-	struct signal_struct *signal = task->signal;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct scratch *scratch;
 	struct bw_exit *exit;
 
 	/* only the last thread, and only of a process that has executed something */
-	if (signal->live.counter || leader->flags & PF_FORKNOEXEC)
+	if (BPF_CORE_READ(signal, live.counter) || BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC)
 		return 0;
 	find_scopes(bpf_get_current_task());
 	scratch = get_scratch();
@@ -150,11 +164,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	exit->type = BW_EXIT;
 	exit->size = sizeof(*exit);
 	exit->time = bpf_ktime_get_boot_ns();
-	exit->process.start = leader->start_boottime;
+	exit->process.start = BPF_CORE_READ(leader, start_boottime);
 	exit->process.pid = task->tgid;
 	exit->process.pad = 0;
-	exit->status =
-		signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
+	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
+		exit->status = BPF_CORE_READ(signal, group_exit_code);
+	else
+		exit->status = BPF_CORE_READ(leader, exit_code);
 	exit->pad = 0;
 	for (__u32 i = 0; i < MAX_SCOPES && i < scratch->count; i++) {
 		__u32 slot = scratch->slot[i];

@@ -8,6 +8,58 @@
 #include "maps.h"
 #include <bpf/bpf_core_read.h>
 
+enum step {
+	STEP_DONE,
+	STEP_ON,
+	STEP_CUT,
+};
+
+/*
+ * Puts the name of scratch->dentry before scratch->path, or leaves its mount, and goes
+ * on to what is above: a function of its own, see scope.h.
+ */
+__noinline int step_up(__u64 root, __u64 root_mount)
+{
+	struct scratch *scratch = get_scratch();
+	struct dentry *dentry, *parent;
+	struct vfsmount *vfsmount;
+	__u32 length, offset;
+
+	if (!scratch)
+		return STEP_CUT;
+	dentry = (void *)scratch->dentry;
+	vfsmount = (void *)scratch->vfsmount;
+	if (scratch->dentry == root && scratch->vfsmount == root_mount)
+		return STEP_DONE;
+	if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
+		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (mount == above)
+			return STEP_DONE;
+		scratch->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		scratch->vfsmount = (__u64)above + bpf_core_field_offset(struct mount, mnt);
+		return STEP_ON;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	length = BPF_CORE_READ(dentry, d_name.len);
+	offset = BW_PATH_MAX - scratch->path_len;
+	if (length > NAME_MAX || length >= offset || offset > BW_PATH_MAX)
+		return STEP_CUT;
+	offset -= length;
+	/* the masks change nothing: they are for the verifier */
+	bpf_probe_read_kernel(&scratch->path[offset & (BW_PATH_MAX - 1)], length & NAME_MAX,
+			      BPF_CORE_READ(dentry, d_name.name));
+	/* a memfd's dentry is its own parent: a name without a directory */
+	if (dentry != parent) {
+		offset--;
+		scratch->path[offset & (BW_PATH_MAX - 1)] = '/';
+	}
+	scratch->path_len = BW_PATH_MAX - offset;
+	scratch->dentry = (__u64)parent;
+	return dentry == parent ? STEP_DONE : STEP_ON;
+}
+
 /*
  * Writes the container's view of the file's path to the end of scratch->path and
  * its length to scratch->path_len. Returns BW_PATH_TRUNCATED or 0.
@@ -16,50 +68,20 @@ __noinline int read_path(__u64 task_address, __u64 file_address)
 {
 	struct task_struct *task = (void *)task_address;
 	struct file *file = (void *)file_address;
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
-	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
-	struct vfsmount *root_mount = BPF_CORE_READ(task, fs, root.mnt);
+	__u64 root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+	__u64 root_mount = (__u64)BPF_CORE_READ(task, fs, root.mnt);
 	struct scratch *scratch = get_scratch();
 
 	if (!scratch)
 		return 0;
 	scratch->path_len = 0;
+	scratch->dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	scratch->vfsmount = (__u64)BPF_CORE_READ(file, f_path.mnt);
 	for (__u32 i = 0; i < MAX_COMPONENTS; i++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		struct dentry *mount_root = BPF_CORE_READ(vfsmount, mnt_root);
-		__u32 length, offset;
+		int step = step_up(root, root_mount);
 
-		if (dentry == root && vfsmount == root_mount)
-			return 0;
-		if (dentry == mount_root) {
-			struct mount *mount =
-				(void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-
-			if (mount == above)
-				return 0;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			vfsmount = (void *)above + bpf_core_field_offset(struct mount, mnt);
-			continue;
-		}
-		length = BPF_CORE_READ(dentry, d_name.len);
-		offset = BW_PATH_MAX - scratch->path_len;
-		if (length > NAME_MAX || length >= offset || offset > BW_PATH_MAX)
-			break;
-		offset -= length;
-		/* the masks change nothing: they are for the verifier */
-		bpf_probe_read_kernel(&scratch->path[offset & (BW_PATH_MAX - 1)], length & NAME_MAX,
-				      BPF_CORE_READ(dentry, d_name.name));
-		/* a memfd's dentry is its own parent: a name without a directory */
-		if (dentry != parent) {
-			offset--;
-			scratch->path[offset & (BW_PATH_MAX - 1)] = '/';
-		}
-		scratch->path_len = BW_PATH_MAX - offset;
-		if (dentry == parent)
-			return 0;
-		dentry = parent;
+		if (step != STEP_ON)
+			return step == STEP_DONE ? 0 : BW_PATH_TRUNCATED;
 	}
 	return BW_PATH_TRUNCATED;
 }
@@ -107,23 +129,32 @@ static __always_inline __u32 rank_of(struct name *name)
 	return rank ? *rank : BW_ORDINARY;
 }
 
-/* The rank of the base name at `address` in the new image; `*next` is what follows it. */
-static __always_inline __u32 rank_of_argument(__u64 address, __u64 *next)
+/*
+ * The rank of the base name at `address` in the new image; what follows it is then
+ * scratch->argument, or 0.
+ */
+__noinline int rank_of_argument(__u64 address)
 {
-	struct name name = {.bits = 8 * BW_NAME_LEN};
+	struct scratch *scratch = get_scratch();
+	struct name name = {};
 	char head[65] = {};
-	__u32 begin = 0;
-	long length = bpf_probe_read_user_str(head, sizeof(head), (void *)address);
+	__u32 begin;
+	long length;
 
-	*next = 0;
+	if (!scratch)
+		return BW_ORDINARY;
+	name.bits = 8 * BW_NAME_LEN;
+	scratch->argument = 0;
+	length = bpf_probe_read_user_str(head, sizeof(head), (void *)address);
 	if (length <= 0)
 		return BW_ORDINARY;
 	if (length < sizeof(head))
-		*next = address + length;
+		scratch->argument = address + length;
+	begin = head[0] == '-';
 	for (__u32 i = 0; i < sizeof(head) - 1; i++) {
 		if (!head[i])
 			break;
-		if (head[i] == '/' || (head[i] == '-' && i == 0))
+		if (head[i] == '/')
 			begin = i + 1;
 	}
 	/* the helper leaves the bytes behind the NUL alone: they are zero */
@@ -139,10 +170,11 @@ __noinline int rank_exec(__u64 task_address, __u64 file_address, __u64 arg_start
 {
 	struct task_struct *task = (void *)task_address;
 	struct file *file = (void *)file_address;
-	struct name name = {.bits = 8 * BW_NAME_LEN};
+	struct scratch *scratch = get_scratch();
+	struct name name = {};
 	__u32 rank, other;
-	__u64 next;
 
+	name.bits = 8 * BW_NAME_LEN;
 	bpf_probe_read_kernel_str(name.bytes, sizeof(name.bytes),
 				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
 	rank = rank_of(&name);
@@ -155,12 +187,12 @@ __noinline int rank_exec(__u64 task_address, __u64 file_address, __u64 arg_start
 		rank = other;
 	if (rank == BW_TOOL)
 		return rank;
-	other = rank_of_argument(arg_start, &next);
+	other = rank_of_argument(arg_start);
 	if (other > rank)
 		rank = other;
-	if (rank != BW_CARRIER || !next)
+	if (rank != BW_CARRIER || !scratch || !scratch->argument)
 		return rank;
-	other = rank_of_argument(next, &next);
+	other = rank_of_argument(scratch->argument);
 	return other > rank ? other : rank;
 }
 

@@ -124,6 +124,9 @@ struct scratch {
 	__u32 entered; /* bit i: the exec came into slot[i]'s container from outside */
 	__u32 slot[MAX_SCOPES];
 	__u32 container_pid[MAX_SCOPES];
+	__u64 dentry; /* where read_path has come to */
+	__u64 vfsmount;
+	__u64 argument; /* what follows the one that rank_of_argument looked at, or 0 */
 };
 
 struct {

@@ -41,58 +41,85 @@ static __always_inline struct upid pid_at(struct pid *pid, __u32 level)
 	return number;
 }
 
-/* The pid in the namespace `inum`, or in the initial one where there is none. */
-static __always_inline __u32 pid_in_namespace(struct task_struct *leader, __u32 inum)
+/*
+ * Global functions are verified once, on their own, whatever calls them and however
+ * often: without that the states of each part multiply those of the next, and a loop's
+ * body is followed once an iteration. 5.10 lets them take scalars only, so kernel
+ * pointers come as addresses and each finds the scratch itself. What they keep in it
+ * over a loop the verifier takes as unknown, which is what lets it see that all
+ * iterations are alike.
+ *
+ * 5.10 knows which functions are global only where it takes our type information, and
+ * refuses that of an object with an unnamed constant: no variable is initialised to
+ * anything that takes one.
+ */
+
+/* The pid's number at `level`, or 0 when the namespace there is not `inum`. */
+__noinline int number_at(__u64 pid_address, __u32 level, __u32 inum)
 {
-	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	struct upid number = pid_at((void *)pid_address, level);
+
+	return BPF_CORE_READ(number.ns, ns.inum) == inum ? number.nr : 0;
+}
+
+/* The pid's number in the namespace `inum`, or 0 when it is not in it. */
+__noinline int number_in_namespace(__u64 pid_address, __u32 inum)
+{
+	struct pid *pid = (void *)pid_address;
 	__u32 top = BPF_CORE_READ(pid, level);
 
-	for (__u32 i = 0; inum && i < MAX_PID_LEVELS; i++) {
-		struct upid number;
+	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
+		int number;
 
 		if (i > top)
 			break;
-		number = pid_at(pid, top - i);
-		if (BPF_CORE_READ(number.ns, ns.inum) == inum)
-			return number.nr;
+		number = number_at(pid_address, top - i, inum);
+		if (number)
+			return number;
 	}
-	return BPF_CORE_READ(leader, tgid);
+	return 0;
 }
 
-/*
- * Global functions are verified once, on their own, whatever calls them: without
- * that the states of each part multiply those of the next. 5.10 lets them take
- * scalars only, so kernel pointers come as addresses and each finds the scratch
- * itself. What they keep in it over a loop the verifier takes as unknown, which
- * is what lets it see that all iterations are alike.
- */
-
+/* Puts the scope of a slot that a process is in into the scratch. */
 __noinline int add_scope(__u64 leader_address, __u32 slot)
 {
 	struct task_struct *leader = (void *)leader_address;
 	struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
 	struct scratch *scratch = get_scratch();
-	__u32 i;
+	__u32 i, inum, number = 0;
 
 	if (!counters || !scratch)
 		return 0;
 	i = scratch->count;
 	if (i >= MAX_SCOPES)
 		return 0;
+	inum = counters->pid_namespace;
+	if (inum)
+		number = number_in_namespace((__u64)BPF_CORE_READ(leader, thread_pid), inum);
 	scratch->slot[i] = slot;
-	scratch->container_pid[i] = pid_in_namespace(leader, counters->pid_namespace);
+	/* the one in the initial namespace where it has none in the scope's */
+	scratch->container_pid[i] = number ?: BPF_CORE_READ(leader, tgid);
 	scratch->count = i + 1;
 	return 0;
 }
 
-/*
- * The slot of a pid namespace, or -1. Its number alone does not tell: the kernel gives
- * that of one which is gone to the next, and a scope may outlive its container. Of the
- * first process the group's leader counts: any of its threads may come to be the reaper.
- */
-__noinline int slot_of_namespace(__u64 namespace_address)
+/* The same with the scope that a cgroup's ancestor at `depth` is, if it is one. */
+__noinline int add_ancestor(__u64 leader_address, __u64 cgroup_address, __u32 depth)
 {
-	struct pid_namespace *namespace = (void *)namespace_address;
+	__u64 id = ancestor_id((void *)cgroup_address, depth);
+	__u32 *slot = bpf_map_lookup_elem(&scopes, &id);
+
+	return slot ? add_scope(leader_address, *slot) : 0;
+}
+
+/*
+ * The slot of a pid's namespace at `pid_level`, or -1. Its number alone does not tell: the kernel
+ * gives that of one which is gone to the next, and a scope may outlive its container. Of the first
+ * process the group's leader counts: any of its threads may come to be the reaper.
+ */
+__noinline int slot_of_namespace(__u64 pid_address, __u32 pid_level)
+{
+	struct pid_namespace *namespace = pid_at((void *)pid_address, pid_level).ns;
 	__u32 inum = BPF_CORE_READ(namespace, ns.inum);
 	__u32 *slot = bpf_map_lookup_elem(&pid_namespaces, &inum);
 	struct bw_slot *counters = slot ? bpf_map_lookup_elem(&slots, slot) : NULL;
@@ -129,17 +156,10 @@ __noinline int find_scopes(__u64 task_address)
 	scratch->count = 0;
 	depths = facts->depths;
 	for (__u32 i = 1; i < BW_DEPTHS; i++) {
-		__u64 id;
-		__u32 *slot;
-
 		if (i > depth || !(depths >> i))
 			break;
-		if (!(depths >> i & 1))
-			continue;
-		id = ancestor_id(cgroup, i);
-		slot = bpf_map_lookup_elem(&scopes, &id);
-		if (slot)
-			add_scope(leader, *slot);
+		if (depths >> i & 1)
+			add_ancestor(leader, (__u64)cgroup, i);
 	}
 	if (scratch->count)
 		return 0;
@@ -151,29 +171,13 @@ __noinline int find_scopes(__u64 task_address)
 
 		if (i >= level)
 			break;
-		slot = slot_of_namespace((__u64)pid_at(pid, level - i).ns);
+		slot = slot_of_namespace((__u64)pid, level - i);
 		if (slot >= 0) {
 			add_scope(leader, slot);
 			return BW_LEFT_CGROUP;
 		}
 	}
 	return 0;
-}
-
-static __always_inline bool is_in_namespace(struct pid *pid, __u32 inum)
-{
-	__u32 top = BPF_CORE_READ(pid, level);
-
-	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
-		struct upid number;
-
-		if (i > top)
-			break;
-		number = pid_at(pid, top - i);
-		if (BPF_CORE_READ(number.ns, ns.inum) == inum)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -210,8 +214,9 @@ __noinline int find_entered(__u64 leader_address)
 		struct bw_slot *counters = bpf_map_lookup_elem(&slots, &slot);
 		__u32 inum = counters ? counters->pid_namespace : 0;
 
-		if (!inum || scratch->container_pid[i] == 1 || !is_in_namespace(pid, inum) ||
-		    is_in_namespace(parent, inum))
+		if (!inum || scratch->container_pid[i] == 1 ||
+		    !number_in_namespace((__u64)pid, inum) ||
+		    number_in_namespace((__u64)parent, inum))
 			continue;
 		if (counters->disowned)
 			__sync_fetch_and_add(&counters->lost_environments, 1);
@@ -221,9 +226,20 @@ __noinline int find_entered(__u64 leader_address)
 	return scratch->entered;
 }
 
+/* Notes that of the container whose pid namespace is a pid's at `level`; see find_entered. */
+__noinline int disown_at(__u64 pid_address, __u32 level)
+{
+	int slot = slot_of_namespace(pid_address, level);
+	struct bw_slot *counters = slot >= 0 ? bpf_map_lookup_elem(&slots, &slot) : NULL;
+
+	if (counters)
+		counters->disowned = 1;
+	return 0;
+}
+
 /*
- * Notes the containers in which a process gives a child a parent outside; see
- * find_entered. They are those whose pid namespace lies below the parent's.
+ * Notes the containers in which a process gives a child a parent outside. They are those
+ * whose pid namespace lies below the parent's.
  */
 __noinline int note_disowned(__u64 forker_address, __u64 parent_address)
 {
@@ -235,15 +251,9 @@ __noinline int note_disowned(__u64 forker_address, __u64 parent_address)
 	__u32 outer = outside ? BPF_CORE_READ(outside, level) : top;
 
 	for (__u32 i = 0; i < MAX_PID_LEVELS; i++) {
-		struct bw_slot *counters;
-		int slot;
-
 		if (i > top || top - i <= outer)
 			break;
-		slot = slot_of_namespace((__u64)pid_at(inside, top - i).ns);
-		counters = slot >= 0 ? bpf_map_lookup_elem(&slots, &slot) : NULL;
-		if (counters)
-			counters->disowned = 1;
+		disown_at((__u64)inside, top - i);
 	}
 	return 0;
 }

@@ -229,7 +229,11 @@ impl Recording {
 }
 
 fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(), CollectError> {
-    let setup = Setup { bpffs: &settings.bpffs, names: &|| evidence::names(&Detector::builtin()) };
+    let setup = Setup {
+        bpffs: &settings.bpffs,
+        names: &|| evidence::names(&Detector::builtin()),
+        ring_bytes: settings.ring_bytes,
+    };
 
     let key = ScopeKey {
         cgroup: scope.id,

@@ -144,7 +144,8 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     if let Err(error) = moved {
         session.fail(format!("the collector has no cgroup of its own: {error}"));
     }
-    if let Err(error) = probes.add_names(&evidence::names(session.detector())) {
+    if let Err(error) = probes.add_names(&evidence::configured_names(settings, session.detector()))
+    {
         session.fail(format!("tools of {} are found late: {error}", container.id));
     }
     // Before there is another thread, which has the same mask: what one does not block ends all.

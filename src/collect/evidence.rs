@@ -79,6 +79,15 @@ pub(super) fn names(detector: &Detector) -> Vec<(String, Rank)> {
     carriers.chain(detector.tool_names().map(|name| ranked(name, Rank::Tool))).collect()
 }
 
+/// Those of them that the configuration adds to what a probe set is loaded with.
+pub(super) fn configured_names(settings: &Settings, detector: &Detector) -> Vec<(String, Rank)> {
+    if settings.policy.added_tools().next().is_none() {
+        return Vec::new();
+    }
+    let is_added = |name: &str| settings.policy.added_tools().any(|added| added == name);
+    names(detector).into_iter().filter(|(name, _)| is_added(name)).collect()
+}
+
 /// What the detector says of an exec.
 pub(super) fn judge(
     detector: &Detector,

@@ -1,6 +1,7 @@
 //! The detector: from an exec to findings.
 
 use super::advice::{self, Evidence};
+use super::carriers::CARRIERS;
 use super::collected::Collected;
 use super::explain::Reading;
 use super::finding::{Address, Allowed, Finding, Importance, Judgement, Signal, Tool};
@@ -21,42 +22,6 @@ pub struct Detector {
     recipes: Vec<Recipe>,
     policy: Policy,
 }
-
-/// The usual names of programs that are otherwise known by how their names begin.
-const CARRIERS: [&str; 32] = [
-    "busybox",
-    "busybox.static",
-    "busybox-extras",
-    "busybox-x86_64",
-    "busybox-aarch64",
-    "toybox",
-    "toybox-x86_64",
-    "ld-linux.so.2",
-    "ld-linux-x86-64.so.2",
-    "ld-linux-aarch64.so.1",
-    "ld-linux-armhf.so.3",
-    "ld-linux-riscv64-lp64d.so.1",
-    "ld64.so.1",
-    "ld64.so.2",
-    "ld-musl-x86_64.so.1",
-    "ld-musl-aarch64.so.1",
-    "ld-musl-armhf.so.1",
-    "ld-musl-i386.so.1",
-    "ld-2.31.so",
-    "ld-2.28.so",
-    "ld-2.17.so",
-    "qemu-x86_64",
-    "qemu-x86_64-static",
-    "qemu-aarch64",
-    "qemu-aarch64-static",
-    "qemu-arm",
-    "qemu-arm-static",
-    "qemu-i386",
-    "qemu-i386-static",
-    "qemu-riscv64",
-    "qemu-riscv64-static",
-    "qemu-s390x-static",
-];
 
 /// How many programs may carry one another (a loader that runs an emulator that runs a loader …).
 const MOST_CARRIERS: usize = 4;

@@ -8,6 +8,7 @@
 mod address;
 mod advice;
 mod builtin;
+mod carriers;
 mod collected;
 mod explain;
 mod finding;

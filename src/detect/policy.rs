@@ -163,6 +163,11 @@ impl Policy {
         })
     }
 
+    /// The names of the tools that it adds.
+    pub fn added_tools(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(|tool| tool.name.as_str())
+    }
+
     /// What was written, in one spelling; empty when that was nothing.
     pub fn written(&self) -> &str {
         &self.written

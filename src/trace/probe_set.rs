@@ -1,12 +1,13 @@
 //! The probe set: loaded once a host, pinned, found again by every hook.
 
 use super::{
-    OBJECT, TraceError, messages,
-    slots::{DEPTHS, HostFacts, NAME_LEN, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
+    TraceError,
+    load::load,
+    names::{self, Rank},
+    slots::{DEPTHS, HostFacts, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
 };
 use libbpf_rs::{
-    Link, MapCore as _, MapFlags, MapHandle, MapType, ObjectBuilder,
-    libbpf_sys::bpf_map_create_opts,
+    Link, MapCore as _, MapFlags, MapHandle, MapType, libbpf_sys::bpf_map_create_opts,
 };
 use nix::{
     errno::Errno,
@@ -18,7 +19,10 @@ use std::{
     collections::HashSet,
     fs::File,
     io,
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -46,16 +50,8 @@ pub struct Setup<'a> {
     pub bpffs: &'a Path,
     /// Base names with their ranks; asked for only when the probe set is loaded.
     pub names: &'a dyn Fn() -> Vec<(String, Rank)>,
-}
-
-/// What an exec may claim, by the name of what runs: `enum bw_rank`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rank {
-    /// Something that runs tools: a multi-call program, a loader, an emulator. The last
-    /// quarter of a ring is for these and for tools.
-    Carrier = 1,
-    /// A listed tool: its exec wakes the collector, and the last eighth of a ring is for it.
-    Tool = 2,
+    /// Of the ring that is made with it, for the scope that it is loaded for.
+    pub ring_bytes: u32,
 }
 
 /// The pinned programs and maps.
@@ -208,23 +204,37 @@ impl ProbeSet {
         let _lock = lock(bpffs)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
         let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
-        for _ in ready..target as usize {
-            let Some(id) = SlotTable::ids().find(|id| self.slots.get(*id).take(VACANT)) else {
-                return Ok(());
-            };
-            self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
-            self.slots.get(id).state.store(READY, Ordering::Release);
+        let ids: Vec<SlotId> = SlotTable::ids()
+            .filter(|id| self.slots.get(*id).take(VACANT))
+            .take((target as usize).saturating_sub(ready))
+            .collect();
+        let inserted = self.insert_rings(&ids, ring_bytes);
+        for id in ids {
+            match inserted {
+                Ok(()) => self.slots.get(id).state.store(READY, Ordering::Release),
+                Err(_) => self.vacate(id),
+            }
         }
-        Ok(())
+        inserted
     }
 
     fn insert_ring(&self, id: SlotId, ring_bytes: u32) -> Result<(), TraceError> {
-        let ring = create_ring(ring_bytes)
-            .map_err(|e| TraceError::bpf(format!("create a ring of {ring_bytes} bytes"), e))?;
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&ring.as_fd());
-        self.map("rings")?
-            .update(&id.0.to_ne_bytes(), &fd.to_ne_bytes(), MapFlags::ANY)
-            .map_err(|e| TraceError::bpf("insert a ring", e))
+        insert(&self.map("rings")?, id, &create_ring(ring_bytes)?)
+    }
+
+    /// The same for each of many slots. Since Linux 6.8 the kernel waits once for all that are
+    /// inserted by one call; before, once for each, and before 5.17 it has no such call.
+    fn insert_rings(&self, ids: &[SlotId], ring_bytes: u32) -> Result<(), TraceError> {
+        let Ok(count @ 1..) = u32::try_from(ids.len()) else { return Ok(()) };
+        let map = self.map("rings")?;
+        let rings: Vec<MapHandle> =
+            ids.iter().map(|_| create_ring(ring_bytes)).collect::<Result<_, _>>()?;
+        let keys: Vec<u8> = ids.iter().flat_map(|id| id.0.to_ne_bytes()).collect();
+        let values: Vec<u8> = rings.iter().flat_map(descriptor).collect();
+        if map.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY).is_ok() {
+            return Ok(());
+        }
+        ids.iter().zip(&rings).try_for_each(|(id, ring)| insert(&map, *id, ring))
     }
 
     /// Ends the recording of a slot's scope: first nothing new comes in, then its
@@ -324,85 +334,41 @@ impl ProbeSet {
             .collect()
     }
 
-    /// Adds base names.
+    /// Adds base names to those that the probe set was loaded with.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn add_names(&self, names: &[(String, Rank)]) -> Result<(), TraceError> {
-        add_names(&self.map("names")?, names)
+        names::add(&self.map("names")?, names)
     }
 }
 
-fn add_names(map: &MapHandle, names: &[(String, Rank)]) -> Result<(), TraceError> {
-    names.iter().try_for_each(|(name, rank)| {
-        map.update(&name_key(name), &(*rank as u32).to_ne_bytes(), MapFlags::ANY)
-            .map_err(|e| TraceError::bpf(format!("list {name:?}"), e))
-    })
-}
-
 /// Makes a ring buffer of `bytes`.
-pub(super) fn create_ring(bytes: u32) -> libbpf_rs::Result<MapHandle> {
+pub(super) fn create_ring(bytes: u32) -> Result<MapHandle, TraceError> {
     let options =
         bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };
     MapHandle::create(MapType::RingBuf, Some("bw_ring"), 0, 0, bytes, &options)
+        .map_err(|e| TraceError::bpf(format!("create a ring of {bytes} bytes"), e))
+}
+
+/// Puts a ring into a slot, which waits for an RCU grace period.
+pub(super) fn insert(rings: &MapHandle, id: SlotId, ring: &MapHandle) -> Result<(), TraceError> {
+    rings
+        .update(&id.0.to_ne_bytes(), &descriptor(ring), MapFlags::ANY)
+        .map_err(|e| TraceError::bpf("insert a ring", e))
+}
+
+/// A map as the value of another.
+fn descriptor(map: &MapHandle) -> [u8; 4] {
+    map.as_fd().as_raw_fd().to_ne_bytes()
 }
 
 /// The programs, by the names of their functions.
 const PROGRAMS: [&str; 3] = ["on_exec", "on_fork", "on_exit"];
 
-/// A name as the kernel side compares it, cut like `task_struct.comm`: `struct name`.
-/// One that ends in `*` matches all that begin so.
-fn name_key(name: &str) -> [u8; 4 + NAME_LEN] {
-    let (name, is_prefix) = match name.strip_suffix('*') {
-        Some(prefix) => (prefix, true),
-        None => (name, false),
-    };
-    let len = name.len().min(NAME_LEN - 1);
-    // The NUL behind a whole name counts.
-    let bits = 8 * (len + usize::from(!is_prefix)) as u32;
-    let mut key = [0; 4 + NAME_LEN];
-    key[..4].copy_from_slice(&bits.to_ne_bytes());
-    key[4..4 + len].copy_from_slice(&name.as_bytes()[..len]);
-    key
-}
-
-fn open_map(dir: &Path, name: &str) -> Result<MapHandle, TraceError> {
+pub(super) fn open_map(dir: &Path, name: &str) -> Result<MapHandle, TraceError> {
     let path = dir.join(name);
     MapHandle::from_pinned_path(&path).map_err(|e| TraceError::bpf(format!("open {path:?}"), e))
-}
-
-/// Loads the object, attaches its programs and pins everything; the directory
-/// appears under its name only when it is complete.
-fn load(setup: &Setup<'_>) -> Result<(), TraceError> {
-    let failed = |what: &'static str| move |e: libbpf_rs::Error| TraceError::bpf(what, e);
-    let dir = pin_directory(setup.bpffs);
-    // No dot: the BPF file system refuses names with one.
-    let staging = dir.with_file_name(concat!(env!("BUILDWARDEN_ABI"), "-loading"));
-    // What a loader that was killed has left.
-    if staging.exists() {
-        std::fs::remove_dir_all(&staging).map_err(|e| directory(&staging, "remove", &e))?;
-    }
-    make_directory(&staging)?;
-
-    messages::keep();
-    let mut object = ObjectBuilder::default()
-        .open_memory(OBJECT)
-        .and_then(|open| open.load())
-        .map_err(failed("load the probe set"))?;
-    // The compiler's own maps (".rodata") belong to the programs, and the BPF file
-    // system takes no name with a dot.
-    let ours = |map: &libbpf_rs::MapMut<'_>| !map.name().to_string_lossy().contains('.');
-    for mut map in object.maps_mut().filter(ours) {
-        let path = staging.join(map.name());
-        map.pin(&path).map_err(failed("pin a map"))?;
-    }
-    add_names(&open_map(&staging, "names")?, &(setup.names)())?;
-    for program in object.progs_mut() {
-        let mut link = program.attach().map_err(failed("attach a program"))?;
-        let path = staging.join(format!("link_{}", program.name().to_string_lossy()));
-        link.pin(&path).map_err(failed("pin a link"))?;
-    }
-    std::fs::rename(&staging, &dir).map_err(|e| directory(&dir, "rename to", &e))
 }
 
 /// Unloads every probe set under `bpffs` that records nothing, this binary's and
@@ -505,14 +471,14 @@ fn mount_bpffs(path: &Path) -> Result<(), TraceError> {
         .map_err(|e| failed("mount the BPF file system", e))
 }
 
-fn make_directory(path: &Path) -> Result<(), TraceError> {
+pub(super) fn make_directory(path: &Path) -> Result<(), TraceError> {
     match nix::unistd::mkdir(path, Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(source) => Err(TraceError::Directory { path: path.to_owned(), what: "create", source }),
     }
 }
 
-fn directory(path: &Path, what: &'static str, error: &io::Error) -> TraceError {
+pub(super) fn directory(path: &Path, what: &'static str, error: &io::Error) -> TraceError {
     TraceError::Directory {
         path: path.to_owned(),
         what,
