@@ -69,6 +69,10 @@ impl<F: Formatter> Formatter for Visible<F> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Nearly all there is, and nothing in it needs a closer look.
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'[') {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut shown = 0;
         // A colon is none in here: no line begins with it.
         let mut brackets = escape::commands(fragment)
