@@ -263,18 +263,17 @@ pub(super) fn report(
 }
 
 /// Removes a run directory; the lock last, so that whoever waits for it sees that
-/// it is gone. Nobody is told that it is while it is held open.
+/// it is gone.
 fn remove_run(run: Directory) -> Result<(), CollectError> {
     Attachment::remove(&run)?;
     run.remove(PID)?;
     run.remove_staged()?;
     Held::remove(&run)?;
-    let path = run.path().to_owned();
-    drop(run);
-    match fs::remove_dir(&path) {
+    let path = run.path();
+    match fs::remove_dir(path) {
         // By another one, who found it without a lock.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| CollectError::io(&path, "remove", error)),
+        removed => removed.map_err(|error| CollectError::io(path, "remove", error)),
     }
 }
 
