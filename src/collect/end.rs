@@ -9,7 +9,7 @@ use super::{
     conclusion::{Written, is_concluded},
     directory::Directory,
     file,
-    lock::{Held, Lock, pause},
+    lock::{Busy, Held, Lock, Waited},
     session::Session,
 };
 use crate::{
@@ -19,22 +19,12 @@ use crate::{
     report::{Time, json, model::Verdict},
     trace::{Drain, ProbeSet, SlotId},
 };
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
-};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::{
-    fs, io,
-    os::fd::AsFd as _,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, io, os::fd::AsFd as _, path::PathBuf, time::Duration};
 
-/// How long a collector may take to finish before its work is taken over,
-/// milliseconds. It is real-time and only has to drain and sum up.
-const PATIENCE_MS: u16 = 10_000;
+/// How long a collector may take to finish before its work is taken over. It is real-time
+/// and only has to drain and sum up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What whoever writes a report knows of its end.
 pub(super) struct Ending {
@@ -66,22 +56,14 @@ pub enum Ended {
 /// # Errors
 /// When the report cannot be written, or the collector not be ended.
 pub fn end(settings: &Settings, id: &ContainerId) -> Result<Ended, CollectError> {
-    let begun = Instant::now();
     loop {
-        match Lock::take(settings, id)? {
+        let busy = match Lock::take(settings, id)? {
             Lock::Gone => return Ok(Ended::Nothing),
             Lock::Held(held) => return take_over(settings, held),
-            Lock::Busy(holder) if is_collector(id, holder) => {
-                end_collector(holder, settings, id)?;
-            }
-            // Another poststop, a sweep, or a hook.
-            Lock::Busy(_) => pause(),
-        }
-        if begun.elapsed() > 3 * Duration::from_millis(PATIENCE_MS.into()) {
-            return Err(CollectError::Collector {
-                id: id.to_string(),
-                reason: "somebody else holds its lock and does not end".to_owned(),
-            });
+            Lock::Busy(busy) => busy,
+        };
+        if let Some(held) = wait_for(busy, id)? {
+            return take_over(settings, held);
         }
     }
 }
@@ -95,31 +77,27 @@ fn is_collector(id: &ContainerId, holder: Pid) -> bool {
     words.windows(2).any(|pair| pair == [b"collect", id.as_str().as_bytes()])
 }
 
-/// Tells the collector to finish, and waits until it is gone or has removed the container's
-/// run directory, which it does when everything is written.
-fn end_collector(pid: Pid, settings: &Settings, id: &ContainerId) -> Result<(), CollectError> {
-    let Ok(collector) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
-    // Without it (users have few) it has to be gone.
-    let removal = Inotify::init(InitFlags::IN_CLOEXEC).ok();
-    if let Some(removal) = &removal {
-        let run = settings.run_dir.join(id.as_str());
-        if let Err(Errno::ENOENT) = removal.add_watch(&run, AddWatchFlags::IN_DELETE_SELF) {
-            return Ok(());
-        }
-    }
+/// Waits until nobody has the lock: a collector is told to finish, and lets go of it when
+/// everything is written and the run directory gone. `None` when it is.
+fn wait_for(busy: Busy, id: &ContainerId) -> Waited {
+    // Another poststop, a sweep, or a hook is left alone.
+    let collector = is_collector(id, busy.holder)
+        .then(|| pidfd_open(busy.holder, PidfdFlags::empty()).ok())
+        .flatten();
+    let holder = busy.holder.as_raw_nonzero();
+    let waited = busy.wait()?;
     for signal in [Signal::TERM, Signal::KILL] {
-        // It may have gone by itself.
-        let _ = pidfd_send_signal(&collector, signal);
-        let fds = [Some(collector.as_fd()), removal.as_ref().map(|removal| removal.as_fd())];
-        let mut fds: Vec<_> =
-            fds.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        if poll(&mut fds, PollTimeout::from(PATIENCE_MS)).is_ok_and(|ready| ready > 0) {
-            return Ok(());
+        if let Some(collector) = &collector {
+            // It may have gone by itself.
+            let _ = pidfd_send_signal(collector, signal);
+        }
+        if let Ok(waited) = waited.recv_timeout(PATIENCE) {
+            return waited;
         }
     }
     Err(CollectError::Collector {
         id: id.to_string(),
-        reason: format!("process {} does not end", pid.as_raw_nonzero()),
+        reason: format!("process {holder} holds its lock and does not end"),
     })
 }
 
@@ -224,7 +202,10 @@ pub(super) fn release(
 ) -> Result<(), CollectError> {
     let Some((probes, slot)) = recording else { return remove_run(held.run) };
     let cgroup = probes.unregister(slot)?;
-    remove_run(held.run)?;
+    let Held { run, lock } = held;
+    remove_run(run)?;
+    // Poststop waits for it.
+    drop(lock);
     probes.release_if(&settings.bpffs, slot, cgroup)?;
     Ok(())
 }
@@ -282,18 +263,17 @@ pub(super) fn report(
 }
 
 /// Removes a run directory; the lock last, so that whoever waits for it sees that
-/// it is gone. Nobody is told that it is while it is held open.
+/// it is gone.
 fn remove_run(run: Directory) -> Result<(), CollectError> {
     Attachment::remove(&run)?;
     run.remove(PID)?;
     run.remove_staged()?;
     Held::remove(&run)?;
-    let path = run.path().to_owned();
-    drop(run);
-    match fs::remove_dir(&path) {
+    let path = run.path();
+    match fs::remove_dir(path) {
         // By another one, who found it without a lock.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| CollectError::io(&path, "remove", error)),
+        removed => removed.map_err(|error| CollectError::io(path, "remove", error)),
     }
 }
 

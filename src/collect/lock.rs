@@ -7,24 +7,33 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
     libc,
-    poll::{PollTimeout, poll},
 };
 use rustix::process::Pid;
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io,
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+    time::Duration,
+};
 
 /// The lock file.
 const FILE: &str = "lock";
-/// How long to wait before trying a lock again that is held for a moment, milliseconds.
-const RETRY_MS: u16 = 5;
-/// How often a hook tries.
-const TRIES: u32 = 200;
+/// How long a hook waits for one that is held for a moment.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// Of the thread that waits, which does nothing else, bytes.
+const STACK: usize = 64 << 10;
+
+/// What became of waiting: the lock, unless the container has ended.
+pub(super) type Waited = Result<Option<Held>, CollectError>;
 
 /// Who has a container.
 pub(super) enum Lock {
     /// We.
     Held(Held),
-    /// Another process: its collector, or who took over.
-    Busy(Pid),
+    /// Another process: its collector, who took over, a sweep, or a hook.
+    Busy(Busy),
     /// Nobody any more: it has ended.
     Gone,
 }
@@ -34,7 +43,13 @@ pub(super) struct Held {
     pub(super) run: Directory,
     /// A POSIX lock ends when its process closes *any* descriptor of the file, so
     /// this is the only one.
-    _file: File,
+    pub(super) lock: File,
+}
+
+/// The lock of another process.
+pub(super) struct Busy {
+    pub(super) holder: Pid,
+    held: Held,
 }
 
 impl Lock {
@@ -52,12 +67,13 @@ impl Lock {
         };
         match lock(&file) {
             Ok(None) => {}
-            Ok(Some(holder)) => return Ok(Lock::Busy(holder)),
+            Ok(Some(holder)) => {
+                let held = Held { run, lock: file };
+                return Ok(Lock::Busy(Busy { holder, held }));
+            }
             Err(error) => return Err(CollectError::file(&path.join(FILE), "lock", error)),
         }
-        // Whoever had it may have ended the container and removed the directory.
-        let removed = nix::sys::stat::fstat(&file).is_ok_and(|stat| stat.st_nlink == 0);
-        Ok(if removed { Lock::Gone } else { Lock::Held(Held { run, _file: file }) })
+        Ok(Held { run, lock: file }.unless_removed().map_or(Lock::Gone, Lock::Held))
     }
 }
 
@@ -69,17 +85,24 @@ impl Held {
         settings: &Settings,
         id: &ContainerId,
     ) -> Result<Option<Held>, CollectError> {
-        for _ in 0..TRIES {
-            match Lock::take(settings, id)? {
-                Lock::Held(held) => return Ok(Some(held)),
-                Lock::Busy(_) => pause(),
-                Lock::Gone => return Ok(None),
-            }
+        let busy = match Lock::take(settings, id)? {
+            Lock::Held(held) => return Ok(Some(held)),
+            Lock::Gone => return Ok(None),
+            Lock::Busy(busy) => busy,
+        };
+        if let Ok(held) = busy.wait()?.recv_timeout(MOMENT) {
+            return held;
         }
         Err(CollectError::Collector {
             id: id.to_string(),
             reason: "somebody else holds the lock of its new run directory".to_owned(),
         })
+    }
+
+    /// Whoever had it before may have ended the container and removed the directory.
+    fn unless_removed(self) -> Option<Held> {
+        let removed = nix::sys::stat::fstat(&self.lock).is_ok_and(|stat| stat.st_nlink == 0);
+        (!removed).then_some(self)
     }
 
     /// Removes the lock file, and with it the lock.
@@ -88,29 +111,44 @@ impl Held {
     }
 }
 
-/// Waits for whoever has a lock for a moment.
-pub(super) fn pause() {
-    // Nothing to poll: a signal may cut it short.
-    let _ = poll(&mut [], PollTimeout::from(RETRY_MS));
+impl Busy {
+    /// Waits for the lock on a thread of its own: the kernel gives it to who waits for it at
+    /// once, but knows no deadline. Nobody has it any more where the container has ended.
+    pub(super) fn wait(self) -> Result<Receiver<Waited>, CollectError> {
+        let (sender, receiver) = sync_channel(1);
+        let path = self.held.run.path().join(FILE);
+        let failed = |error| CollectError::io(&path, "wait for", error);
+        let own = path.clone();
+        let wait = move || {
+            let waited = wait_for(&self.held.lock);
+            let waited = waited.map_err(|error| CollectError::file(&own, "wait for", error));
+            // Who does not wait for it any more lets go of it.
+            let _ = sender.send(waited.map(|()| self.held.unless_removed()));
+        };
+        thread::Builder::new().stack_size(STACK).spawn(wait).map_err(failed)?;
+        Ok(receiver)
+    }
 }
+
+/// A lock of all of a file.
+const WHOLE: libc::flock = libc::flock {
+    l_type: libc::F_WRLCK as libc::c_short,
+    l_whence: libc::SEEK_SET as libc::c_short,
+    l_start: 0,
+    l_len: 0,
+    l_pid: 0,
+};
 
 /// Locks the file, or names the process that has it locked. A POSIX lock and not
 /// flock(2), because it knows its holder: no pid file can be out of date.
 fn lock(file: &File) -> nix::Result<Option<Pid>> {
-    let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
     loop {
-        match fcntl(file, FcntlArg::F_SETLK(&whole)) {
+        match fcntl(file, FcntlArg::F_SETLK(&WHOLE)) {
             Ok(_) => return Ok(None),
             Err(Errno::EACCES | Errno::EAGAIN) => {}
             Err(error) => return Err(error),
         }
-        let mut holder = whole;
+        let mut holder = WHOLE;
         fcntl(file, FcntlArg::F_GETLK(&mut holder))?;
         if let Some(pid) =
             Pid::from_raw(holder.l_pid).filter(|_| holder.l_type != libc::F_UNLCK as i16)
@@ -118,5 +156,15 @@ fn lock(file: &File) -> nix::Result<Option<Pid>> {
             return Ok(Some(pid));
         }
         // It was released in between.
+    }
+}
+
+/// Locks the file once nobody else has it locked.
+fn wait_for(file: &File) -> nix::Result<()> {
+    loop {
+        match fcntl(file, FcntlArg::F_SETLKW(&WHOLE)) {
+            Err(Errno::EINTR) => {}
+            locked => return locked.map(drop),
+        }
     }
 }

@@ -69,6 +69,10 @@ impl<F: Formatter> Formatter for Visible<F> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Nearly all there is, and nothing in it needs a closer look.
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'[') {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut shown = 0;
         // A colon is none in here: no line begins with it.
         let mut brackets = escape::commands(fragment)
@@ -141,6 +145,7 @@ mod tests {
     fn hidden_characters_are_escaped_and_come_back() {
         let cases = [
             ("plain ü", r#""plain ü""#),
+            ("-n a[0] #[x]", r##""-n a[0] #[x]""##),
             ("a\u{202e}b\u{7f}\u{9b}", r#""a\u202eb\u007f\u009b""#),
             ("\u{e0041}", r#""\udb40\udc41""#),
             ("\x1b\"\\\n", r#""\u001b\"\\\n""#),
