@@ -46,7 +46,7 @@ e2e:
 
 # What Buildwarden costs, beside its references and its peers: docs/performance.md says how to read
 # it. A quarter of an hour; the quick one two minutes; BENCH=storms or another part alone;
-# BENCH_FORMAT=markdown for a document. Both measure a release build.
+# BENCH_FORMAT=markdown for a document; AUDIT=1 where auditing is off. Both measure a release build.
 bench:
 	@integration/setup bench
 	@BENCH='$(BENCH)' BENCH_FORMAT='$(BENCH_FORMAT)' AUDIT='$(AUDIT)' \
