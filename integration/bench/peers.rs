@@ -203,7 +203,9 @@ impl Drop for Process {
 fn said(errors: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(errors).unwrap()).into_owned();
     // Without the frames of a traceback.
-    let of_use = |line: &&str| !line.is_empty() && !line.starts_with([' ', '\t']);
+    let of_use = |line: &&str| {
+        !line.is_empty() && !line.starts_with([' ', '\t']) && !line.starts_with("Traceback")
+    };
     let lines: Vec<&str> = text.lines().filter(of_use).collect();
     lines.join("; ").chars().take(SAID_MAX).collect()
 }
