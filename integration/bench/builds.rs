@@ -63,21 +63,23 @@ fn one(plan: &Plan, stage: &Stage<'_>, name: &str, build: Build<'_>, rows: &mut 
         Some(every) => peers::with_each(stage, every, &peer),
         None => Default::default(),
     };
-    let (mut names, mut with): (Vec<_>, Vec<_>) =
-        able.into_iter().map(|(peer, with)| (peer.name, with)).unzip();
-    names.insert(0, "in scope");
+    let (able, mut with): (Vec<_>, Vec<_>) = able.into_iter().unzip();
     with.insert(0, With::new(1, ours));
-    let compared = in_turn(plan.builds.rounds, || took(&mut build(nowhere)), &mut with);
-    for (with, compared) in names.into_iter().zip(compared) {
-        let goal = if with == "in scope" { "≤ ×1.01" } else { "" };
-        let [Compared { wall, processors }] = &compared[..] else { unreachable!("in one place") };
+    let builds = &plan.builds;
+    let compared = in_turn(builds.rounds, builds.at_most, || took(&mut build(nowhere)), &mut with);
+    let row = |with: &str, Compared { wall, processors }: &Compared, goal| {
         let row = Row::ratio(&format!("{name}, {with}"), "ms", wall, "no probe set", goal);
-        rows.push(row.remark(format!("all processors {}", processors.times())));
+        row.remark(format!("all processors {}", processors.times()))
+    };
+    let [ours, compared @ ..] = &compared[..] else { unreachable!("there are ours") };
+    rows.push(row("in scope", &ours[0], "≤ ×1.01"));
+    for (peer, compared) in able.iter().zip(compared) {
+        rows.push(match &compared[..] {
+            [compared] => row(peer.name, compared, ""),
+            _ => peer.unable(name, "not again".to_owned()),
+        });
     }
-    for (peer, said) in unable {
-        let what = format!("{name}, {}", peer.name);
-        rows.push(Row::single(&what, "does not run", "").remark(said));
-    }
+    rows.extend(unable.into_iter().map(|(peer, said)| peer.unable(name, said)));
 }
 
 #[track_caller]

@@ -4,26 +4,27 @@ use super::{
     Plan,
     machine::worked,
     peers,
-    rounds::{Took, With, in_turn},
+    rounds::{Compared, Took, With, in_turn},
     stand_in::{Stage, StandIn},
     table::Row,
 };
 use crate::harness::{Dir, quantile, run};
-use std::{cell::RefCell, collections::BTreeMap, process::Command};
+use std::{cell::RefCell, collections::BTreeMap, process::Command, time::Duration};
 
-/// A loop of so many execs, in a container or on the host: microseconds an exec.
+/// A loop of so many seconds, in a container or on the host: microseconds an exec.
 #[track_caller]
-pub(super) fn one(stage: &Stage<'_>, count: u64, container: Option<&StandIn<'_>>) -> Took {
-    took(count, &mut command(stage, count, container))
+pub(super) fn one(stage: &Stage<'_>, seconds: u64, container: Option<&StandIn<'_>>) -> Took {
+    took(&mut command(stage, seconds, container)).0
 }
 
 /// Each exec has a name as an argument that nothing else on this machine has.
-fn command(stage: &Stage<'_>, count: u64, container: Option<&StandIn<'_>>) -> Command {
+fn command(stage: &Stage<'_>, seconds: u64, container: Option<&StandIn<'_>>) -> Command {
+    let count = format!("1+{seconds}");
     let mut command = match container {
-        Some(stand_in) => stand_in.exec_loop(&count.to_string(), &stage.nothing),
+        Some(stand_in) => stand_in.exec_loop(&count, &stage.nothing),
         None => {
             let mut command = Command::new(&stage.exec_loop);
-            command.arg(count.to_string()).arg("").arg(&stage.nothing);
+            command.arg(count).arg("").arg(&stage.nothing);
             command
         }
     };
@@ -35,14 +36,17 @@ fn marker(stage: &Stage<'_>) -> String {
     format!("{}.looped", stage.dir.name())
 }
 
+/// What an exec took, and how many there were.
 #[track_caller]
-fn took(count: u64, command: &mut Command) -> Took {
+fn took(command: &mut Command) -> (Took, f64) {
     let before = worked();
     let done = run(command).expect_code(0);
-    let processors = (worked() - before) * 1000.0 / count as f64;
+    let processors = worked() - before;
     let out = done.stdout();
-    let ns: f64 = out.split(' ').next().unwrap().parse().unwrap();
-    Took { wall: ns / 1000.0 / count as f64, processors }
+    let [ns, count] = out.trim_end().split(' ').collect::<Vec<_>>()[..] else { panic!("{done}") };
+    let [ns, count]: [f64; 2] = [ns, count].map(|number| number.parse().unwrap());
+    let took = Took { wall: ns / 1000.0 / count, processors: processors * 1000.0 / count };
+    (took, count)
 }
 
 /// Where a loop of ours runs, and what that may cost.
@@ -57,10 +61,10 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     let stage = Stage::new(&dir);
     let ours = |round: usize| {
         let stand_in = stage.watched(&format!("loop-{round}"));
-        let outside = one(&stage, plan.execs, None);
-        let inside = one(&stage, plan.execs, Some(&stand_in));
+        let outside = one(&stage, plan.looped, None);
+        let inside = one(&stage, plan.looped, Some(&stand_in));
         stand_in.end();
-        let zero = one(&stage, plan.execs, None);
+        let zero = one(&stage, plan.looped, None);
         stage.unload();
         vec![zero, outside, inside]
     };
@@ -68,18 +72,17 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     let shown: RefCell<BTreeMap<&str, Vec<f64>>> = RefCell::default();
     let marker = marker(&stage);
     let peer = |peer: &peers::Peer, running: peers::Running<'_>| {
-        let took = took(plan.execs, &mut running.watch(command(&stage, plan.execs, None)));
+        let (took, execs) = took(&mut running.watch(command(&stage, plan.looped, None)));
         let written = running.end();
         let count = memchr::memmem::find_iter(&written, &marker).count();
-        let part = count as f64 / plan.execs as f64;
-        shown.borrow_mut().entry(peer.name).or_default().push(part);
+        shown.borrow_mut().entry(peer.name).or_default().push(count as f64 / execs);
         took
     };
     let (able, unable) = peers::with_each(&stage, plan.peers, &peer);
-    let (names, mut with): (Vec<_>, Vec<_>) =
-        able.into_iter().map(|(peer, with)| (peer.name, with)).unzip();
+    let (able, mut with): (Vec<_>, Vec<_>) = able.into_iter().unzip();
     with.insert(0, With::new(1, ours));
-    let compared = in_turn(plan.rounds, || one(&stage, plan.execs, None), &mut with);
+    let compared =
+        in_turn(plan.rounds, Duration::MAX, || one(&stage, plan.looped, None), &mut with);
     drop(with);
 
     let than = "no probe set";
@@ -90,15 +93,16 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     }
     let what = "  all processors, in scope";
     rows.push(Row::ratio(what, "µs", &ours[2].processors, than, "≤ ×1.06"));
-    for (name, compared) in names.iter().zip(compared) {
-        let part = quantile(&shown.borrow()[name], 0.0) * 100.0;
-        let what = format!("an exec of a loop, {name}");
-        let row = Row::ratio(&what, "µs", &compared[0].wall, than, "");
+    let what = "an exec of a loop";
+    for (peer, compared) in able.iter().zip(compared) {
+        let [Compared { wall, processors }] = &compared[..] else {
+            rows.push(peer.unable(what, "not again".to_owned()));
+            continue;
+        };
+        let part = quantile(&shown.borrow()[peer.name], 0.0) * 100.0;
+        let row = Row::ratio(&format!("{what}, {}", peer.name), "µs", wall, than, "");
         rows.push(row.remark(format!("{part:.1} % of them shown, at least")));
-        rows.push(Row::ratio("  all processors", "µs", &compared[0].processors, than, ""));
+        rows.push(Row::ratio("  all processors", "µs", processors, than, ""));
     }
-    for (peer, said) in unable {
-        let what = format!("an exec of a loop, {}", peer.name);
-        rows.push(Row::single(&what, "does not run", "").remark(said));
-    }
+    rows.extend(unable.into_iter().map(|(peer, said)| peer.unable(what, said)));
 }

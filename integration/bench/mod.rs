@@ -14,7 +14,10 @@ mod storm;
 mod table;
 mod watched;
 
-use std::{panic::catch_unwind, time::Instant};
+use std::{
+    panic::catch_unwind,
+    time::{Duration, Instant},
+};
 use table::Row;
 
 /// How much is measured.
@@ -23,8 +26,8 @@ struct Plan {
     pairs: usize,
     /// Pairs of what takes a second.
     rounds: usize,
-    /// Execs of one loop.
-    execs: u64,
+    /// Seconds of one loop of execs.
+    looped: u64,
     /// Peers take part in each round of so many.
     peers: usize,
     storm: Storm,
@@ -45,7 +48,9 @@ struct Storm {
 }
 
 struct Builds {
+    /// Of each; or fewer where they take longer than that.
     rounds: usize,
+    at_most: Duration,
     /// So much of what they could be.
     part: u32,
     /// Peers take part in each round of so many, if at all.
@@ -54,26 +59,26 @@ struct Builds {
 
 const QUICK: Plan = Plan {
     pairs: 21,
-    rounds: 5,
-    execs: 5_000,
+    rounds: 3,
+    looped: 1,
     peers: 2,
     storm: Storm { execs: 20_000, seconds: 3 },
     watched: 20,
     findings: 100,
     idle: 5,
-    builds: Builds { rounds: 5, part: 4, peers: None },
+    builds: Builds { rounds: 5, at_most: Duration::from_secs(8), part: 4, peers: None },
 };
 
 const WHOLE: Plan = Plan {
     pairs: 51,
     rounds: 11,
-    execs: 10_000,
+    looped: 1,
     peers: 2,
     storm: Storm { execs: 1_000_000, seconds: 60 },
     watched: 1_000,
     findings: 400,
     idle: 60,
-    builds: Builds { rounds: 21, part: 1, peers: Some(7) },
+    builds: Builds { rounds: 31, at_most: Duration::from_secs(85), part: 1, peers: Some(7) },
 };
 
 type Measure = fn(&Plan, &mut Vec<Row>);

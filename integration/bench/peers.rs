@@ -3,6 +3,7 @@
 use super::{
     rounds::{Took, With},
     stand_in::Stage,
+    table::Row,
 };
 use nix::{
     mount::{MsFlags, mount},
@@ -82,9 +83,13 @@ pub(super) fn with_each<'a>(
         match peer.start(stage) {
             Err(said) => unable.push((peer, said)),
             Ok(_) => {
-                let run = move |_| {
-                    let running = peer.start(stage);
-                    vec![run(peer, running.unwrap_or_else(|said| panic!("{}: {said}", peer.name)))]
+                let run = move |_| match peer.start(stage) {
+                    Ok(running) => vec![run(peer, running)],
+                    // It ran before, and may in another round.
+                    Err(said) => {
+                        eprintln!("{}: {said}", peer.name);
+                        Vec::new()
+                    }
                 };
                 able.push((peer, With::new(every, run)));
             }
@@ -106,6 +111,11 @@ fn mount_tracing() {
 }
 
 impl Peer {
+    /// A row of it where it does not run.
+    pub(super) fn unable(&self, what: &str, said: String) -> Row {
+        Row::single(&format!("{what}, {}", self.name), "does not run", "").remark(said)
+    }
+
     /// Starts it: it sees each exec from then on. Or what it says why it does not.
     fn start<'a>(&'a self, stage: &Stage<'_>) -> Result<Running<'a>, String> {
         let output = stage.dir.path("peer.out");

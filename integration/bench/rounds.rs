@@ -1,6 +1,7 @@
 //! A workload with nothing beside it, and with this and that, in turn.
 
 use super::table::Pairs;
+use std::time::{Duration, Instant};
 
 /// What it took, in some unit.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +32,17 @@ impl<'a> With<'a> {
     }
 }
 
-/// Runs it alone and with each, once a round and the other way round in each second one. What
-/// came of each, by place.
+/// Runs it alone and with each, once a round and the other way round in each second one, and begins
+/// no round after so long. What came of each, by place.
 pub(super) fn in_turn(
     rounds: usize,
+    at_most: Duration,
     mut alone: impl FnMut() -> Took,
     with: &mut [With<'_>],
 ) -> Vec<Vec<Compared>> {
     let mut compared: Vec<Vec<Compared>> = with.iter().map(|_| Vec::new()).collect();
-    for round in 0..rounds {
+    let begun = Instant::now();
+    for round in (0..rounds).take_while(|_| begun.elapsed() < at_most) {
         let mut took = vec![Vec::new(); with.len()];
         let forward = round % 2 == 0;
         let mut first = None;
