@@ -179,10 +179,18 @@ impl Running<'_> {
         }
     }
 
-    /// Ends it; what it wrote.
+    /// Ends it once it writes nothing more, if it ever does; what it wrote.
     pub(super) fn end(mut self) -> Vec<u8> {
+        let output = self.output.clone();
+        let size = || fs::metadata(&output).unwrap().len();
+        let begun = Instant::now();
+        let mut before = None;
+        while self.process.is_some() && before != Some(size()) && begun.elapsed() < PATIENCE {
+            before = Some(size());
+            thread::sleep(Duration::from_millis(200));
+        }
         self.process = None;
-        fs::read(&self.output).unwrap()
+        fs::read(output).unwrap()
     }
 }
 
