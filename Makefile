@@ -44,16 +44,18 @@ e2e:
 	@integration/setup
 	@E2E_PAIRS=$(E2E_PAIRS) integration/root-tests --release --ignored --nocapture root_e2e
 
-# What Buildwarden costs, beside its references: docs/performance.md says how to read it. A
-# quarter of an hour; the quick one two minutes; BENCH=storms or another part alone. Both
-# measure a release build.
+# What Buildwarden costs, beside its references and its peers: docs/performance.md says how to read
+# it. A quarter of an hour; the quick one two minutes; BENCH=storms or another part alone;
+# BENCH_FORMAT=markdown for a document; AUDIT=1 where auditing is off. Both measure a release build.
 bench:
-	@integration/setup
-	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_whole
+	@integration/setup bench
+	@BENCH='$(BENCH)' BENCH_FORMAT='$(BENCH_FORMAT)' AUDIT='$(AUDIT)' \
+	  integration/root-tests --release --ignored --nocapture root_bench_whole
 
 bench-quick:
-	@integration/setup
-	@BENCH='$(BENCH)' integration/root-tests --release --ignored --nocapture root_bench_quick
+	@integration/setup bench
+	@BENCH='$(BENCH)' BENCH_FORMAT='$(BENCH_FORMAT)' AUDIT='$(AUDIT)' \
+	  integration/root-tests --release --ignored --nocapture root_bench_quick
 
 # Every fault, at every step, and what it came to: a table. A quarter of an hour; FAULTS=disks or another
 # part alone. `make test` does some of each.

@@ -22,7 +22,7 @@ use std::{
 
 const URL: &str = "http://198.51.100.9/x";
 /// More execs than a storm gets to before it is ended.
-const STORM: u64 = 100_000_000;
+const STORM: &str = "100000000";
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     let dir = Dir::with_bpffs();
@@ -35,7 +35,7 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
         let mut log = Log::new(&stand_in);
         let took: Vec<f64> = (0..plan.findings)
             .map(|_| {
-                timed(stand_in.exec_loop(1, &curl).arg(URL).stdout(Stdio::null()));
+                timed(stand_in.exec_loop("1", &curl).arg(URL).stdout(Stdio::null()));
                 log.next()
             })
             .collect();

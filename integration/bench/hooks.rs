@@ -2,10 +2,12 @@
 
 use super::{
     Plan,
+    machine::{faults, timed},
     stand_in::Stage,
     table::{Pairs, Row},
 };
 use crate::harness::Dir;
+use std::process::Stdio;
 
 /// The hook at a start, with a probe set that is loaded and a pool that is full.
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
@@ -14,6 +16,16 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     stage.watched("first").end();
     let pairs = warm(&stage, plan.pairs);
     rows.push(Row::ratio("hook at the start, warm", "ms", &pairs, "C program, exit(0)", "≤ ×1.5"));
+    // What it maps, and uses.
+    let mut pairs = Pairs::default();
+    for number in 0..plan.rounds {
+        let stand_in = stage.stand_in(&format!("mapped-{number}"));
+        let ours = faults(|| stand_in.watch());
+        pairs.push(ours, faults(|| stand_in.nothing()));
+        stand_in.settled();
+        stand_in.end();
+    }
+    rows.push(Row::ratio("  pages that it faults in", "pages", &pairs, "C program, exit(0)", ""));
     stage.unload();
 }
 
@@ -60,9 +72,7 @@ pub(super) fn measure_end(plan: &Plan, rows: &mut Vec<Row>) {
     let mut pairs = Pairs::default();
     for number in 0..plan.rounds {
         let mut stand_in = stage.watched(&format!("end-{number}"));
-        super::machine::timed(
-            stand_in.exec_loop(1_000, &stage.nothing).stdout(std::process::Stdio::null()),
-        );
+        timed(stand_in.exec_loop("1000", &stage.nothing).stdout(Stdio::null()));
         pairs.reference.push(stand_in.nothing());
         stand_in.die();
         // At once: a runtime cleans up first, while the collector is at it already.

@@ -3,82 +3,107 @@
 use super::{
     Plan,
     machine::worked,
+    peers,
+    rounds::{Compared, Took, With, in_turn},
     stand_in::{Stage, StandIn},
-    table::{Pairs, Row},
+    table::Row,
 };
-use crate::harness::{Dir, run};
-use std::process::Command;
+use crate::harness::{Dir, quantile, run};
+use std::{cell::RefCell, collections::BTreeMap, process::Command, time::Duration};
 
-/// What one loop took.
-#[derive(Clone, Copy)]
-pub(super) struct Loop {
-    /// Microseconds an exec.
-    pub(super) wall: f64,
-    /// Microseconds an exec that all processors together worked.
-    pub(super) processors: f64,
+/// A loop of so many seconds, in a container or on the host: microseconds an exec.
+#[track_caller]
+pub(super) fn one(stage: &Stage<'_>, seconds: u64, container: Option<&StandIn<'_>>) -> Took {
+    took(&mut command(stage, seconds, container)).0
 }
 
-/// A loop of so many execs, in a container or on the host.
-#[track_caller]
-pub(super) fn one(stage: &Stage<'_>, count: u64, container: Option<&StandIn<'_>>) -> Loop {
+/// Each exec has a name as an argument that nothing else on this machine has.
+fn command(stage: &Stage<'_>, seconds: u64, container: Option<&StandIn<'_>>) -> Command {
+    let count = format!("1+{seconds}");
     let mut command = match container {
-        Some(stand_in) => stand_in.exec_loop(count, &stage.nothing),
+        Some(stand_in) => stand_in.exec_loop(&count, &stage.nothing),
         None => {
             let mut command = Command::new(&stage.exec_loop);
-            command.arg(count.to_string()).arg("").arg(&stage.nothing);
+            command.arg(count).arg("").arg(&stage.nothing);
             command
         }
     };
-    let before = worked();
-    let done = run(&mut command).expect_code(0);
-    let processors = (worked() - before) * 1000.0 / count as f64;
-    let ns: f64 = done.stdout().trim_end().parse().unwrap();
-    Loop { wall: ns / 1000.0 / count as f64, processors }
+    command.arg(marker(stage));
+    command
 }
 
-/// Where a loop runs.
-const PLACES: [&str; 3] = ["out of scope, 0 scopes", "out of scope, 1 scope", "in scope"];
+fn marker(stage: &Stage<'_>) -> String {
+    format!("{}.looped", stage.dir.name())
+}
+
+/// What an exec took, and how many there were.
+#[track_caller]
+fn took(command: &mut Command) -> (Took, f64) {
+    let before = worked();
+    let done = run(command).expect_code(0);
+    let processors = worked() - before;
+    let out = done.stdout();
+    let [ns, count] = out.trim_end().split(' ').collect::<Vec<_>>()[..] else { panic!("{done}") };
+    let [ns, count]: [f64; 2] = [ns, count].map(|number| number.parse().unwrap());
+    let took = Took { wall: ns / 1000.0 / count, processors: processors * 1000.0 / count };
+    (took, count)
+}
+
+/// Where a loop of ours runs, and what that may cost.
+const PLACES: [(&str, &str); 3] = [
+    ("out of scope, 0 scopes", "≤ ×1.01"),
+    ("out of scope, 1 scope", "≤ ×1.01"),
+    ("in scope", "≤ ×1.03"),
+];
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     let dir = Dir::with_bpffs();
     let stage = Stage::new(&dir);
-    let mut wall: [Pairs; 3] = Default::default();
-    let mut processors: [Pairs; 3] = Default::default();
-    for round in 0..plan.rounds {
-        let none = |stage: &Stage<'_>| one(stage, plan.execs, None);
-        let loaded = |stage: &Stage<'_>| {
-            let stand_in = stage.watched(&format!("loop-{round}"));
-            let outside = one(stage, plan.execs, None);
-            let inside = one(stage, plan.execs, Some(&stand_in));
-            stand_in.end();
-            let [zero, one] = [one(stage, plan.execs, None), outside];
-            stage.unload();
-            [zero, one, inside]
-        };
-        let (reference, measured) = if round % 2 == 0 {
-            let reference = none(&stage);
-            (reference, loaded(&stage))
-        } else {
-            let measured = loaded(&stage);
-            (none(&stage), measured)
-        };
-        for (at, measured) in measured.iter().enumerate() {
-            wall[at].ours.push(measured.wall);
-            wall[at].reference.push(reference.wall);
-            processors[at].ours.push(measured.processors);
-            processors[at].reference.push(reference.processors);
-        }
-    }
+    let ours = |round: usize| {
+        let stand_in = stage.watched(&format!("loop-{round}"));
+        let outside = one(&stage, plan.looped, None);
+        let inside = one(&stage, plan.looped, Some(&stand_in));
+        stand_in.end();
+        let zero = one(&stage, plan.looped, None);
+        stage.unload();
+        vec![zero, outside, inside]
+    };
+    // What part of the execs each peer has shown.
+    let shown: RefCell<BTreeMap<&str, Vec<f64>>> = RefCell::default();
+    let marker = marker(&stage);
+    let peer = |peer: &peers::Peer, running: peers::Running<'_>| {
+        let (took, execs) = took(&mut running.watch(command(&stage, plan.looped, None)));
+        let written = running.end();
+        // The loop's own exec has it too.
+        let count = memchr::memmem::find_iter(&written, &marker).count().saturating_sub(1);
+        shown.borrow_mut().entry(peer.name).or_default().push(count as f64 / execs);
+        took
+    };
+    let (able, unable) = peers::with_each(&stage, plan.peers, &peer);
+    let (able, mut with): (Vec<_>, Vec<_>) = able.into_iter().unzip();
+    with.insert(0, With::new(1, ours));
+    let compared =
+        in_turn(plan.rounds, Duration::MAX, || one(&stage, plan.looped, None), &mut with);
+    drop(with);
+
     let than = "no probe set";
-    for ((place, pairs), goal) in PLACES.iter().zip(&wall).zip(["≤ ×1.01", "≤ ×1.01", "≤ ×1.03"])
-    {
-        rows.push(Row::ratio(&format!("exec loop {place}, an exec"), "µs", pairs, than, goal));
+    let [ours, compared @ ..] = &compared[..] else { unreachable!("there are ours") };
+    for ((place, goal), ours) in PLACES.iter().zip(ours) {
+        let what = format!("an exec of a loop, {place}");
+        rows.push(Row::ratio(&what, "µs", &ours.wall, than, goal));
     }
-    rows.push(Row::ratio(
-        "exec loop in scope, all processors",
-        "µs",
-        &processors[2],
-        than,
-        "≤ ×1.06",
-    ));
+    let what = "  all processors, in scope";
+    rows.push(Row::ratio(what, "µs", &ours[2].processors, than, "≤ ×1.06"));
+    let what = "an exec of a loop";
+    for (peer, compared) in able.iter().zip(compared) {
+        let [Compared { wall, processors }] = &compared[..] else {
+            rows.push(peer.unable(what, "not again".to_owned()));
+            continue;
+        };
+        let part = quantile(&shown.borrow()[peer.name], 0.0) * 100.0;
+        let row = Row::ratio(&format!("{what}, {}", peer.name), "µs", wall, than, "");
+        rows.push(row.remark(format!("{part:.1} % of them shown, at least")));
+        rows.push(Row::ratio("  all processors", "µs", processors, than, ""));
+    }
+    rows.extend(unable.into_iter().map(|(peer, said)| peer.unable(what, said)));
 }

@@ -7,67 +7,93 @@ mod findings;
 mod hooks;
 mod loops;
 mod machine;
+mod peers;
+mod rounds;
 mod stand_in;
 mod storm;
 mod table;
 mod watched;
 
-use std::panic::catch_unwind;
+use std::{
+    panic::catch_unwind,
+    time::{Duration, Instant},
+};
 use table::Row;
 
 /// How much is measured.
-pub(crate) struct Plan {
+struct Plan {
     /// Pairs of what takes milliseconds.
     pairs: usize,
     /// Pairs of what takes a second.
     rounds: usize,
-    /// Execs of one loop.
-    execs: u64,
-    /// Execs of the storm, and of the one on the collector's CPU.
-    storms: [u64; 2],
+    /// Seconds of one loop of execs.
+    looped: u64,
+    /// Peers take part in each round of so many.
+    peers: usize,
+    storm: Storm,
     /// Containers that are watched at once.
     watched: usize,
     /// Findings whose way to the log is timed.
     findings: usize,
     /// Seconds in which idle collectors are looked at.
     idle: u64,
-    /// Whether builds are run.
-    builds: bool,
+    builds: Builds,
+}
+
+struct Storm {
+    /// At least so many execs,
+    execs: u64,
+    /// and at least for so long.
+    seconds: u64,
+}
+
+struct Builds {
+    /// Of each; or fewer where they take longer than that.
+    rounds: usize,
+    at_most: Duration,
+    /// So much of what they could be.
+    part: u32,
+    /// Peers take part in each round of so many, if at all.
+    peers: Option<usize>,
 }
 
 const QUICK: Plan = Plan {
     pairs: 21,
-    rounds: 5,
-    execs: 5_000,
-    storms: [20_000, 10_000],
+    rounds: 3,
+    looped: 1,
+    peers: 2,
+    storm: Storm { execs: 20_000, seconds: 3 },
     watched: 20,
     findings: 100,
     idle: 5,
-    builds: false,
+    builds: Builds { rounds: 5, at_most: Duration::from_secs(8), part: 4, peers: None },
 };
 
 const WHOLE: Plan = Plan {
     pairs: 51,
     rounds: 11,
-    execs: 10_000,
-    storms: [1_000_000, 100_000],
+    looped: 1,
+    peers: 2,
+    storm: Storm { execs: 1_000_000, seconds: 60 },
     watched: 1_000,
     findings: 400,
     idle: 60,
-    builds: true,
+    builds: Builds { rounds: 31, at_most: Duration::from_secs(85), part: 1, peers: Some(7) },
 };
 
 type Measure = fn(&Plan, &mut Vec<Row>);
 
-const MEASURES: [(&str, Measure); 9] = [
+const MEASURES: [(&str, Measure); 10] = [
+    ("the program", machine::binary),
     ("hooks", hooks::measure),
     ("the first hook", hooks::measure_cold),
     ("the end", hooks::measure_end),
     ("containers", containers::measure),
-    ("exec loops", loops::measure),
     ("findings", findings::measure),
     ("containers at once", watched::measure),
     ("storms", storm::measure),
+    // Last: of auditing, something stays in the kernel where it was off.
+    ("exec loops", loops::measure),
     ("builds", builds::measure),
 ];
 
@@ -85,22 +111,24 @@ fn root_bench_whole() {
 
 fn bench(plan: &Plan) {
     let before = machine::load();
-    let mut rows = vec![machine::binary()];
+    let mut parts = Vec::new();
     let mut failed = Vec::new();
     // One of them alone, where it says so.
-    let only = std::env::var("BENCH").ok();
-    let chosen = |name: &str| only.as_deref().is_none_or(|only| name.contains(only));
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let only = variable("BENCH");
+    let chosen = |name: &str| name.contains(&only);
     for (name, measure) in MEASURES.into_iter().filter(|(name, _)| chosen(name)) {
-        eprintln!("{name}");
+        let begun = Instant::now();
         let measured = catch_unwind(|| {
             let mut rows = Vec::new();
             measure(plan, &mut rows);
             rows
         });
+        eprintln!("{name}: {:.0} s", begun.elapsed().as_secs_f64());
         // What went wrong has been said.
-        measured.map_or_else(|_| failed.push(name), |measured| rows.extend(measured));
+        measured.map_or_else(|_| failed.push(name), |rows| parts.push((name, rows)));
     }
     println!("\n{}\nload {before} before and {} after\n", machine::name(), machine::load());
-    table::print(&rows);
+    table::print(&parts, variable("BENCH_FORMAT") == "markdown");
     assert!(failed.is_empty(), "could not be measured: {}", failed.join(", "));
 }

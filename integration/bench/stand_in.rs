@@ -123,10 +123,10 @@ impl<'a> StandIn<'a> {
         })
     }
 
-    /// A loop of so many execs in it.
-    pub(super) fn exec_loop(&self, count: u64, program: &Path) -> Command {
+    /// A loop of so many execs in it; `1000+60` is at least a thousand, and for a minute.
+    pub(super) fn exec_loop(&self, count: &str, program: &Path) -> Command {
         let mut command = Command::new(&self.stage.exec_loop);
-        command.arg(count.to_string()).arg(self.procs()).arg(program);
+        command.arg(count).arg(self.procs()).arg(program);
         command
     }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// exec-loop COUNT PROCS PROGRAM [ARG...]: executes PROGRAM so many times, one after the other,
-// and prints the nanoseconds that took. PROCS is the cgroup.procs of the cgroup that it enters
-// first, or nothing.
+// exec-loop COUNT[+SECONDS] PROCS PROGRAM [ARG...]: executes PROGRAM so many times, one after the
+// other, and then until so many seconds have passed since it began; prints the nanoseconds that
+// took, and how often it was. PROCS is the cgroup.procs of the cgroup that it enters first, or
+// nothing.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,9 +31,10 @@ int main(int argc, char **argv)
 		if (write(procs, "0", 1) != 1)
 			return 3;
 	}
-	long count = atol(argv[1]);
-	long long begun = now();
-	for (long i = 0; i < count; i++) {
+	char *seconds;
+	long least = strtol(argv[1], &seconds, 10), count = 0;
+	long long begun = now(), end = begun + atol(seconds) * 1000000000LL;
+	for (; count < least || now() < end; count++) {
 		int status;
 		pid_t pid = vfork();
 		if (pid == 0) {
@@ -42,6 +44,6 @@ int main(int argc, char **argv)
 		if (waitpid(pid, &status, 0) != pid || status)
 			return 4;
 	}
-	printf("%lld\n", now() - begun);
+	printf("%lld %ld\n", now() - begun, count);
 	return 0;
 }
