@@ -353,6 +353,29 @@ const TAMPERED: &[(&str, Tamper, &str, Option<u64>, &str)] = &[
         "completeness.execs is 4, and by execs.jsonl 5",
     ),
     (
+        "an end of an exec that is not there",
+        |disk| disk.replace("execs.jsonl", "{\"exit\":3,", "{\"exit\":5,"),
+        "execs.jsonl",
+        Some(8),
+        "it names exec 5, which no line before it has",
+    ),
+    (
+        "an exec by one that comes later",
+        |disk| {
+            disk.lines("execs.jsonl", |lines| lines[6] = lines[6].replace("\"by\":1", "\"by\":3"));
+        },
+        "execs.jsonl",
+        Some(7),
+        "it names exec 3, which no line before it has",
+    ),
+    (
+        "the event file of another version",
+        |disk| disk.replace("execs.jsonl", "\"version\":2", "\"version\":1"),
+        "execs.jsonl",
+        Some(1),
+        "it is an event file of version 1, and expected is version 2",
+    ),
+    (
         "a file cut at a line",
         |disk| disk.lines("execs.jsonl", |lines| lines.truncate(6)),
         "annotations.jsonl",

@@ -166,7 +166,7 @@ impl<'a> State<'a> {
             Ok(Line::Drained(_)) if link == Link::Open && self.read.chain_values > 0 => {
                 found.problem(EXECS, Some(number), "added or changed: it has no chain value");
             }
-            Ok(Line::Exit(line)) => self.named("ended", line.exit, found),
+            Ok(Line::Exit(line)) => self.named(line.exit, found),
             Ok(Line::Gap(_) | Line::Drained(_)) => {}
             Err(error) => {
                 let problem = format!("expected a line of an event file: {error}");
@@ -200,7 +200,7 @@ impl<'a> State<'a> {
 
     fn exec(&mut self, exec: &ExecLine, found: &mut Verification) {
         let number = self.read.lines;
-        self.named("came of", exec.by, found);
+        self.named(exec.by, found);
         self.number(exec.exec, found);
         if exec.exec == 1 {
             self.first_pid = Some(exec.pid);
@@ -250,9 +250,9 @@ impl<'a> State<'a> {
     }
 
     /// An exec that a line names has a line before it.
-    fn named(&self, what: &str, exec: Option<u64>, found: &mut Verification) {
+    fn named(&self, exec: Option<u64>, found: &mut Verification) {
         if let Some(exec) = exec.filter(|exec| !self.sequences.contains(*exec)) {
-            let problem = format!("what {what} exec {exec}, which no line before it has");
+            let problem = format!("changed: it names exec {exec}, which no line before it has");
             found.problem_unless(self.excused, EXECS, self.read.lines, problem);
         }
     }
@@ -287,13 +287,10 @@ impl<'a> State<'a> {
         }
         let open = self.read.lines - self.sealed;
         match (self.read.chain_values, self.report) {
-            (0, Some(report)) if report.log.is_some() && execs > 0 => {
+            (0, Some(_)) if execs > 0 => {
                 found.problem(EXECS, None, "the chain values are missing");
             }
-            (0, _) if execs > 0 => {
-                found.note(format!("{EXECS} has no chain: an earlier version wrote it"));
-            }
-            (1.., None) if open > 0 => {
+            (_, None) if open > 0 => {
                 let first = self.sealed + 1;
                 found.note(format!(
                     "{EXECS} from line {first} on: no chain value speaks for it yet"
