@@ -8,7 +8,8 @@
 //! The first line is a header. All times are nanoseconds: `t` since the header's `began`,
 //! and a process's `age` is how long it had been there at `t`. A line that speaks of another
 //! exec names it by its sequence number, and that exec's line stands before it: so nobody who
-//! reads has to remember processes. Where the writer, whose memory is bounded, does not know
+//! reads has to remember processes. An end that is written at once with its process's last
+//! exec is in that one's line, and else a line of its own. Where the writer, whose memory is bounded, does not know
 //! the exec, it says nothing of who started a process, and names one that ended by `pid` and
 //! `age`.
 //!
@@ -20,8 +21,13 @@ use crate::{
     event::{Exec, Exit, Flags, Gap, ProcessId},
     report::{Bytes, Time, model::Importance},
 };
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt::Display, io::Write as _};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    io::Write as _,
+};
 
 /// The version of the format.
 pub const VERSION: u32 = 2;
@@ -192,6 +198,13 @@ pub struct ExecLine {
     /// The highest importance among its findings.
     #[serde(default)]
     pub finding: Option<Importance>,
+    /// How long it ran, where its process ended before anything else was executed in that:
+    /// see [`ExecLine::end`].
+    #[serde(default)]
+    pub ran: Option<i64>,
+    /// The wait status of that end.
+    #[serde(default)]
+    pub status: u32,
 }
 
 /// A process that had executed something ended.
@@ -243,6 +256,12 @@ impl ExecLine {
             Some(argv) => argv,
             None => std::slice::from_ref(self.name()),
         }
+    }
+
+    /// The end of its process, where it is in the same line.
+    pub fn end(&self) -> Option<ExitLine> {
+        let t = self.t.wrapping_add(self.ran?);
+        Some(ExitLine { exit: Some(self.exec), t, pid: 0, age: 0, status: self.status })
     }
 
     /// Whether the flag called `name` is set.
@@ -361,10 +380,14 @@ pub fn push_exit(out: &mut Vec<u8>, exit: &Exit, last: Option<u64>, began: u64) 
         push_number(out, ",\"pid\":", exit.process.pid);
         push_number(out, ",\"age\":", since(exit.time, exit.process.start));
     }
-    if exit.status != 0 {
-        push_number(out, ",\"status\":", exit.status);
-    }
+    push_status(out, exit.status);
     out.extend(b"}\n");
+}
+
+fn push_status(out: &mut Vec<u8>, status: u32) {
+    if status != 0 {
+        push_number(out, ",\"status\":", status);
+    }
 }
 
 /// Appends a gap's line.
@@ -384,6 +407,67 @@ pub fn push_drained(out: &mut Vec<u8>, position: u64, chain: &mut Chain) {
 /// Nanoseconds from `earlier` to `time`, both since boot.
 fn since(time: u64, earlier: u64) -> i64 {
     time.wrapping_sub(earlier).cast_signed()
+}
+
+/// Lines that are written at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    lines: Vec<u8>,
+    /// The last exec of each process in them: where the rest of its line goes, and when it was.
+    execs: HashMap<ProcessId, (usize, u64), RandomState>,
+    /// Ends of those: where they go, how long it ran, the wait status.
+    ends: Vec<(usize, i64, u32)>,
+    /// The lines, and the ends in them.
+    sealed: Vec<u8>,
+}
+
+impl Batch {
+    /// Adds an exec as [`push_exec`] does; the bytes that it takes.
+    pub fn exec<'a>(
+        &mut self,
+        exec: &Exec<'_>,
+        argv: impl Iterator<Item = &'a [u8]> + Clone,
+        beside: Beside,
+    ) -> usize {
+        let before = self.lines.len();
+        push_exec(&mut self.lines, exec, argv, beside);
+        let end = self.lines.len() - b"}\n".len();
+        self.execs.insert(exec.process, (end, exec.time));
+        self.lines.len() - before
+    }
+
+    /// Adds an exit: to the line of its process's last exec, where that is in this batch, and
+    /// else as [`push_exit`] does.
+    pub fn exit(&mut self, exit: &Exit, last: Option<u64>, began: u64) {
+        match self.execs.remove(&exit.process) {
+            Some((at, time)) => self.ends.push((at, since(exit.time, time), exit.status)),
+            None => push_exit(&mut self.lines, exit, last, began),
+        }
+    }
+
+    /// Adds a gap.
+    pub fn gap(&mut self, gap: &Gap) {
+        push_gap(&mut self.lines, gap);
+    }
+
+    /// What is to be written of it, ended as by [`push_drained`]. It is empty then.
+    pub fn seal(&mut self, position: u64, chain: &mut Chain) -> &[u8] {
+        let Batch { lines, execs, ends, sealed } = self;
+        sealed.clear();
+        ends.sort_unstable();
+        let mut copied = 0;
+        for (at, ran, status) in ends.drain(..) {
+            sealed.extend(&lines[copied..at]);
+            copied = at;
+            push_number(sealed, ",\"ran\":", ran);
+            push_status(sealed, status);
+        }
+        sealed.extend(&lines[copied..]);
+        push_drained(sealed, position, chain);
+        lines.clear();
+        execs.clear();
+        sealed
+    }
 }
 
 fn push_number(out: &mut Vec<u8>, before: &str, number: impl Display) {
@@ -528,6 +612,43 @@ mod tests {
         assert_eq!(unknown.process(8), exit.process);
         assert_eq!(lines[2], Line::Gap(GapLine { execs: 1, exits: 2 }));
         assert_eq!(lines[3], Line::Drained(4096));
+    }
+
+    #[test]
+    fn an_end_in_the_same_batch_is_in_the_line_of_the_last_exec() {
+        let mut batch = Batch::default();
+        let mut chain = Chain::default();
+        let id = |pid| ProcessId { pid, start: 1 };
+        let exec = |batch: &mut Batch, sequence, pid| {
+            let (process, time) = (id(pid), 10 * sequence);
+            let exec = Exec { sequence, time, process, path: b"/x", ..Exec::default() };
+            batch.exec(&exec, [].into_iter(), BESIDE);
+        };
+        let exit = |pid, status| Exit { time: 100, process: id(pid), status };
+        exec(&mut batch, 1, 7);
+        exec(&mut batch, 2, 8);
+        exec(&mut batch, 3, 7);
+        batch.exit(&exit(7, 0), Some(3), 8);
+        batch.exit(&exit(8, 9), Some(2), 8);
+        exec(&mut batch, 4, 9);
+        let first = batch.seal(64, &mut chain).to_vec();
+        batch.exit(&exit(9, 256), Some(4), 8);
+        batch.gap(&Gap { execs: 1, exits: 0 });
+        let file = [&first[..], batch.seal(96, &mut chain)].concat();
+
+        let mut read = Chain::default();
+        let mut ends = Vec::new();
+        for line in file.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n') {
+            assert_ne!(read.line(line), crate::chain::Link::Broken);
+            match Line::parse(line).unwrap() {
+                Line::Exec(line) => ends.extend(line.end()),
+                Line::Exit(line) => ends.push(line),
+                Line::Gap(_) | Line::Drained(_) => {}
+            }
+        }
+        let ends: Vec<_> = ends.iter().map(|end| (end.exit, end.t, end.status)).collect();
+        assert_eq!(ends, [(Some(2), 92, 9), (Some(3), 92, 0), (Some(4), 92, 256)]);
+        assert_eq!(read.last(), chain.last());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use buildwarden::{
     chain::Chain,
     event::{Exec, Exit, Flags, Gap},
     execlog::{
-        Beside, ExecLine, ExitLine, Line, Sequences, last_sequence, push_drained, push_exec,
+        Batch, Beside, ExecLine, ExitLine, Line, Sequences, last_sequence, push_drained, push_exec,
         push_exit, push_gap,
     },
     report::Bytes,
@@ -37,7 +37,7 @@ pub(crate) fn check_line(line: Line) {
     let want = match line {
         Line::Exec(exec) => {
             let want = normal(*exec);
-            write_exec(&mut out, &want);
+            out = written(&want);
             Line::Exec(want.into())
         }
         Line::Exit(exit) => {
@@ -70,6 +70,7 @@ fn normal(mut exec: ExecLine) -> ExecLine {
     let name = exec.name().clone();
     exec.argv = exec.argv.filter(|argv| *argv != [name]);
     exec.argv_len = 0;
+    exec.status = exec.ran.map_or(0, |_| exec.status);
     exec
 }
 
@@ -78,7 +79,8 @@ fn flags(names: &[String]) -> Flags {
     known.fold(Flags::default(), |flags, (flag, _)| flags.with(flag))
 }
 
-fn write_exec(out: &mut Vec<u8>, line: &ExecLine) {
+/// The line, and its end, where it has one.
+fn written(line: &ExecLine) -> Vec<u8> {
     let exec = Exec {
         sequence: line.exec,
         time: line.t.cast_unsigned(),
@@ -92,7 +94,15 @@ fn write_exec(out: &mut Vec<u8>, line: &ExecLine) {
     };
     let argv = line.argv().iter().map(Bytes::as_bytes);
     let beside = Beside { began: 0, by: line.by, finding: line.finding, argv_kept: usize::MAX };
-    push_exec(out, &exec, argv, beside);
+    let mut batch = Batch::default();
+    batch.exec(&exec, argv, beside);
+    if let Some(end) = line.end() {
+        let (time, process) = (end.t.cast_unsigned(), exec.process);
+        batch.exit(&Exit { time, process, status: end.status }, None, 0);
+    }
+    let lines = batch.seal(0, &mut Chain::default());
+    let end = lines.iter().position(|byte| *byte == b'\n').expect("a line");
+    lines[..=end].to_vec()
 }
 
 /// An exec and what its line says of it.

@@ -61,6 +61,9 @@ impl Course {
         // Nothing comes of what comes later, whatever a changed file says.
         let parent = line.by.filter(|by| *by < line.exec);
         self.kept.exec(line, parent, offset_ns as f64 / 1e6);
+        if let Some(exit) = line.end() {
+            self.exit(&exit);
+        }
     }
 
     /// A process ended.
@@ -297,15 +300,19 @@ mod tests {
             exit(3, 20, 256),
             // Its line comes after that of its parent's end.
             exec(5, 15, 14, r#","by":3"#),
+            // Its end is in its line, and that of the one before.
+            exec(6, 15, 20, r#","by":3"#),
+            exec(7, 16, 20, r#","by":3,"ran":500000,"status":512"#),
             // What nobody writes.
-            exec(6, 16, 15, r#","by":6"#),
+            exec(8, 16, 15, r#","by":8"#),
             exit(99, 17, 256),
             // Of one that who wrote it did not know.
             r#"{"exit":null,"t":18000000,"pid":15,"age":17999999,"status":0}"#.to_owned(),
         ];
         let (_, processes, omitted) = course(SPAN, &[finding(1, 4, &[3, 1])], &lines);
         let parents: Vec<_> = processes.iter().map(|process| process.parent).collect();
-        assert_eq!(parents, [None, Some(1), Some(1), Some(3), Some(3), None]);
+        let want = [None, Some(1), Some(1), Some(3), Some(3), Some(3), Some(3), None];
+        assert_eq!(parents, want);
         let ends: Vec<_> = processes
             .iter()
             .map(|process| {
@@ -316,7 +323,9 @@ mod tests {
         let code = |ms| Some((Some(1), None, ms));
         let signal = Some((None, Some(9), 1.0));
         let success = Some((Some(0), None, 2.0));
-        assert_eq!(ends, [None, code(15.0), code(14.0), signal, None, success]);
+        let two = |ms| Some((Some(2), None, ms));
+        let want = [None, code(15.0), code(14.0), signal, None, two(1.5), two(0.5), success];
+        assert_eq!(ends, want);
         assert_eq!((processes[1].uid, processes[1].offset_ms, omitted), (7, 5.0, 0));
         assert_eq!(processes[3].findings, [1]);
     }

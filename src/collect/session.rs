@@ -19,7 +19,7 @@ use crate::{
     config::Settings,
     detect::Detector,
     event::{self, Environment, Event, Exec, Flags, ProcessId},
-    execlog,
+    execlog::{self, Batch},
     oci::{self, Bundle},
     redact::Redactor,
     report::{
@@ -66,7 +66,7 @@ pub(super) struct Session {
     events_began: u64,
     events_chain: Chain,
     /// Lines that are not yet in the event file.
-    pending: Vec<u8>,
+    pending: Batch,
     processes: Processes,
     /// The last sequence number given out.
     sequence: u64,
@@ -142,7 +142,7 @@ impl Session {
             rules,
             redactor,
             key: key::configured(settings),
-            pending: Vec::new(),
+            pending: Batch::default(),
             processes: Processes::default(),
             sequence: 0,
             numbers: HashMap::new(),
@@ -270,6 +270,9 @@ impl Session {
                     ..Exec::default()
                 };
                 self.processes.insert(&exec, line.argv().iter().map(|argument| &**argument));
+                if line.end().is_some() {
+                    self.processes.end(exec.process);
+                }
             }
             execlog::Line::Exit(line) => {
                 let named = line.exit.and_then(|exec| self.processes.of_exec(exec));
@@ -339,7 +342,7 @@ impl Session {
             }
             Ok(Event::Exit(exit)) => {
                 let last = self.processes.last_exec(exit.process);
-                execlog::push_exit(&mut self.pending, &exit, last, self.events_began);
+                self.pending.exit(&exit, last, self.events_began);
                 self.processes.end(exit.process);
             }
             Ok(Event::Environment(environment)) => self.environment(&environment),
@@ -438,12 +441,10 @@ impl Session {
     ) {
         let long = exec.argv_len as usize > execlog::ARGV_LEAST;
         let argv_kept = if long { self.events_argv_budget } else { 0 }.max(execlog::ARGV_LEAST);
-        let before = self.pending.len();
         let by = self.processes.by(&exec.parents);
         let beside = execlog::Beside { began: self.events_began, by, finding, argv_kept };
-        execlog::push_exec(&mut self.pending, exec, argv.clone(), beside);
+        let size = self.pending.exec(exec, argv.clone(), beside);
         if long {
-            let size = self.pending.len() - before;
             self.events_argv_budget = self.events_argv_budget.saturating_sub(size);
         }
         self.processes.insert(exec, argv);
@@ -507,8 +508,8 @@ impl Session {
 
     /// Writes pending lines to the event file.
     fn flush(&mut self) {
-        execlog::push_drained(&mut self.pending, self.position.0, &mut self.events_chain);
-        if let Err(error) = self.events.write_all(&self.pending) {
+        let lines = self.pending.seal(self.position.0, &mut self.events_chain);
+        if let Err(error) = self.events.write_all(lines) {
             self.fail(format!("the event file could not be written: {error}"));
             // What is in it now is what the chain goes on from.
             let written = self.reopen_events().map(Tail::new).ok().and_then(|mut lines| {
@@ -518,7 +519,6 @@ impl Session {
             });
             self.events_chain = written.unwrap_or_default();
         }
-        self.pending.clear();
     }
 
     /// Writes down what the kernel could not deliver since the last time.
@@ -532,7 +532,7 @@ impl Session {
         self.last_gap = now;
         self.reported = *counters;
         self.gaps += 1;
-        execlog::push_gap(&mut self.pending, &event::Gap { execs, exits });
+        self.pending.gap(&event::Gap { execs, exits });
         self.flush();
         let time = Time::from_boot(now, self.attachment.attached.boot_to_unix_ns);
         if let Err(error) = self.log.gap(time, self.gaps, &Gap { execs, exits }) {
