@@ -48,6 +48,11 @@ impl Log {
         Ok(Log { file, container: container.to_owned(), torn: lines.is_torn(), chain })
     }
 
+    /// The log of `container` in `file`, which is new.
+    pub fn begin(file: File, container: &str) -> Log {
+        Log { file, container: container.to_owned(), torn: false, chain: Chain::default() }
+    }
+
     /// Recording began.
     pub fn attached(&mut self, time: Time, attached: &Attached) -> io::Result<()> {
         self.append(time, Key::Attached, attached)

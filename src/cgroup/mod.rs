@@ -15,8 +15,7 @@ use crate::host;
 use std::{
     collections::HashSet,
     ffi::OsStr,
-    fs::{self, File},
-    io::Read as _,
+    fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -121,12 +120,8 @@ fn cgroup_of(process: &str) -> Result<PathBuf, CgroupError> {
         .ok_or(CgroupError::NoV2 { file })
 }
 
-/// A file that the kernel writes as it is read, and tells no length of: with room at once,
-/// where `fs::read` would begin with 32 bytes and ask twice as often.
 fn read(file: &Path) -> Result<Vec<u8>, CgroupError> {
-    let mut bytes = Vec::with_capacity(4096);
-    let read = File::open(file).and_then(|open| open.take(u64::MAX).read_to_end(&mut bytes));
-    read.map(|_| bytes).map_err(CgroupError::io(file))
+    host::read_from_kernel(file).map_err(CgroupError::io(file))
 }
 
 /// The processes in a cgroup, by pid.

@@ -15,6 +15,13 @@ pub(super) struct Args {
     id: String,
 }
 
+impl Args {
+    /// As clap reads them.
+    pub(super) fn read(id: &str) -> Option<Args> {
+        (!id.starts_with('-')).then(|| Args { id: id.to_owned() })
+    }
+}
+
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     // The hook that started this went on with the same and said so.
     let settings = Settings::load(config).unwrap_or_else(|error| error.fallback());

@@ -40,6 +40,13 @@ enum HookStage {
     Poststop,
 }
 
+impl Args {
+    /// As clap reads them.
+    pub(super) fn read(stage: &str) -> Option<Args> {
+        HookStage::from_str(stage, false).ok().map(|stage| Args { stage })
+    }
+}
+
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     // A mistake of ours must not become a container that does not start.
     survive(Exit::Success);
@@ -51,6 +58,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             HookStage::Prestart | HookStage::CreateRuntime => Privileges::Read,
         },
     );
+
     let settings = Settings::load(config).unwrap_or_else(|error| {
         // Nor a mistake in the configuration.
         warn(&format!("{error}; the defaults are used"));
@@ -59,6 +67,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
     if args.stage != HookStage::Poststop {
         survive(exit_for(settings.on_error));
     }
+
     let state = match State::read(io::stdin().lock()) {
         Ok(state) => state,
         Err(error) => {
@@ -69,6 +78,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<Exit> {
             });
         }
     };
+
     let stage = match args.stage {
         HookStage::Prestart => Stage::Prestart,
         HookStage::CreateRuntime => Stage::CreateRuntime,

@@ -17,6 +17,7 @@ use crate::{
     report::model::Container,
     trace::{self, Drain, ProbeSet},
 };
+use fork::{Fork, fork};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     signal::{SigSet, Signal},
@@ -26,9 +27,12 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
     fs::File,
     io,
-    os::fd::{AsFd, OwnedFd, RawFd},
+    os::{
+        fd::{AsFd, OwnedFd, RawFd},
+        unix::process::CommandExt as _,
+    },
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{self, Command, Stdio},
 };
 
 /// The collector's pid, in the run directory, for who looks after the host.
@@ -48,7 +52,7 @@ pub fn spawn_collector(
     config: Option<&Path>,
     id: &ContainerId,
     first: u32,
-) -> Result<Child, CollectError> {
+) -> Result<Pid, CollectError> {
     let config = config
         .map(|config| {
             std::path::absolute(config)
@@ -77,10 +81,10 @@ pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::
     Ok(())
 }
 
-/// Starts this program, which detaches itself. Whatever is to be different in it beside its
-/// descriptors and environment it does by itself: a static program can be given a directory
-/// only by a fork, which copies the page tables of the hook that an engine waits for.
-fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Result<Child> {
+/// Starts this program, which detaches itself, and does not wait for it: [`Command::spawn`]
+/// returns when the new program is executed, which on a busy machine is most of what a hook
+/// takes. Who ends the container sees that nobody has its lock, should that fail.
+fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Result<Pid> {
     let mut command = Command::new("/proc/self/exe");
     if let Some(config) = config {
         command.arg("--config").arg(config);
@@ -91,8 +95,14 @@ fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Res
         // A runtime waits until nobody holds its pipes any more.
         .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+        .stderr(Stdio::null());
+    match fork()? {
+        Fork::Parent(pid) => Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into()),
+        Fork::Child => {
+            let _ = command.exec();
+            process::exit(127)
+        }
+    }
 }
 
 /// Leaves whoever started this process: its descriptors, its directory, its session, its
@@ -121,7 +131,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
     held.run.remove(PID)?;
-    held.run.put_new(PID, format!("{}\n", std::process::id()).as_bytes())?;
+    held.run.put_new(PID, format!("{}\n", process::id()).as_bytes())?;
 
     let probes = open_probes(settings)?;
     let slot = probes.slot_of(attachment.attached.container.cgroup_id);

@@ -21,7 +21,7 @@ use nix::{
     },
     unistd::Pid,
 };
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -110,9 +110,9 @@ pub fn run(
     if let Err(error) = end(settings, &id) {
         warn(&error);
     }
-    if let Ok(mut collector) = collector {
+    if let Ok(collector) = collector {
         // Ours to reap: it is a child of this process.
-        let _ = collector.wait();
+        let _ = waitpid(Some(collector), WaitOptions::empty());
     }
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(RunOutcome::Finished { code: code as u8, report: read_report(settings, &id) })

@@ -29,7 +29,7 @@ const GRAMMARS: [(&str, &str); 17] = grammars! {
 
 /// A grammar file holds one or more grammars.
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
 struct File {
     grammar: Vec<GrammarFile>,
 }

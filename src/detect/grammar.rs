@@ -1,10 +1,10 @@
 //! How a tool reads its arguments, as data: `config/grammars/*.toml` as written,
-//! then compiled into tables that [`super::options`] interprets.
+//! then compiled into tables that [`super::options`] interprets. Those borrow the text, which
+//! is part of the program: each collector has a copy of what is on its heap.
 
 use super::address::{Accepts, Spelling};
-use foldhash::fast::RandomState;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use thiserror::Error;
 
 /// What a value is, and so how it is read. `docs/recipe-format.md` describes each.
@@ -174,11 +174,11 @@ pub(super) struct GrammarFile {
     #[serde(default)]
     accepts: Option<Vec<Spelling>>,
     #[serde(default)]
-    flags: String,
+    flags: &'static str,
     #[serde(default)]
-    text: String,
+    text: &'static str,
     #[serde(default)]
-    optional: String,
+    optional: &'static str,
     #[serde(default)]
     option: Vec<OptionFile>,
     #[serde(default)]
@@ -192,10 +192,10 @@ pub(super) struct GrammarFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OptionFile {
-    names: String,
+    names: &'static str,
     kind: Kind,
     #[serde(default)]
-    role: String,
+    role: &'static str,
     #[serde(default)]
     optional: bool,
     #[serde(default)]
@@ -205,7 +205,7 @@ struct OptionFile {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
 struct OperandsFile {
     #[serde(default)]
     when: Option<String>,
@@ -217,7 +217,7 @@ struct OperandsFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeywordFile {
-    names: String,
+    names: &'static str,
     places: Vec<PlaceFile>,
 }
 
@@ -226,7 +226,7 @@ struct KeywordFile {
 struct PlaceFile {
     kind: Kind,
     #[serde(default)]
-    role: String,
+    role: &'static str,
     #[serde(default)]
     joined: bool,
 }
@@ -235,7 +235,7 @@ struct PlaceFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) kind: Kind,
-    pub(super) role: String,
+    pub(super) role: &'static str,
     /// The command that stands here talks to the connection: a shell here serves the other side.
     pub(super) joined: bool,
 }
@@ -243,7 +243,7 @@ pub(super) struct Place {
 impl Place {
     /// A place without a role.
     pub(super) const fn simple(kind: Kind) -> Place {
-        Place { kind, role: String::new(), joined: false }
+        Place { kind, role: "", joined: false }
     }
 }
 
@@ -297,14 +297,11 @@ pub(super) struct Grammar {
     /// Index into `rules` plus one, by letter.
     short: [u16; 128],
     /// Names with one dash and more than one letter, longest first.
-    dashed: Vec<(Box<[u8]>, u16)>,
+    dashed: Vec<(&'static [u8], u16)>,
     /// Names with two dashes, sorted.
-    words: Vec<(Box<[u8]>, u16)>,
-    /// The same for whole names, as nearly all options are written. The names are
-    /// ours: no one can make them collide.
-    whole: HashMap<Box<[u8]>, u16, RandomState>,
+    words: Vec<(&'static [u8], u16)>,
     operands: Vec<Operands>,
-    pub(super) keywords: HashMap<Box<[u8]>, Vec<Place>>,
+    pub(super) keywords: HashMap<Box<[u8]>, Arc<[Place]>>,
     states: Vec<String>,
 }
 
@@ -368,15 +365,14 @@ impl Grammar {
             short: [0; 128],
             dashed: Vec::new(),
             words: Vec::new(),
-            whole: HashMap::default(),
             operands: Vec::new(),
             keywords: HashMap::new(),
             states: Vec::new(),
         };
-        let plain = |kind, names: String, optional| OptionFile {
+        let plain = |kind, names, optional| OptionFile {
             names,
             kind,
-            role: String::new(),
+            role: "",
             optional,
             joined: false,
             sets: None,
@@ -390,14 +386,13 @@ impl Grammar {
             grammar.add(&name, option)?;
         }
         grammar.words.sort();
-        grammar.dashed.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
+        grammar.dashed.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(b.0)));
         if let Some(pair) = grammar.words.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(GrammarError::Twice {
                 grammar: name,
-                name: format!("--{}", String::from_utf8_lossy(&pair[0].0)),
+                name: format!("--{}", String::from_utf8_lossy(pair[0].0)),
             });
         }
-        grammar.whole = grammar.words.iter().cloned().collect();
         for operands in file.operands {
             let when = match operands.when {
                 None => 0,
@@ -410,7 +405,7 @@ impl Grammar {
             grammar.operands.push(Operands { when, count: operands.count, places });
         }
         for keyword in file.keyword {
-            let places: Vec<Place> = keyword.places.into_iter().map(Place::from).collect();
+            let places: Arc<[Place]> = keyword.places.into_iter().map(Place::from).collect();
             for name in keyword.names.split_whitespace() {
                 grammar.keywords.insert(keyword_form(name.as_bytes()).into(), places.clone());
             }
@@ -448,7 +443,7 @@ impl Grammar {
             let twice =
                 || GrammarError::Twice { grammar: grammar.to_owned(), name: name.to_owned() };
             match name.as_bytes() {
-                [b'-', b'-', word @ ..] if !word.is_empty() => self.words.push((word.into(), rule)),
+                [b'-', b'-', word @ ..] if !word.is_empty() => self.words.push((word, rule)),
                 [b'-', letter] if letter.is_ascii() => {
                     let slot = &mut self.short[usize::from(*letter)];
                     if *slot != 0 {
@@ -456,7 +451,7 @@ impl Grammar {
                     }
                     *slot = rule;
                 }
-                [b'-', word @ ..] if word.len() > 1 => self.dashed.push((word.into(), rule)),
+                [b'-', word @ ..] if word.len() > 1 => self.dashed.push((word, rule)),
                 _ => {
                     return Err(GrammarError::Name {
                         grammar: grammar.to_owned(),
@@ -481,7 +476,7 @@ impl Grammar {
     /// The option with one dash and a longer name that `text` (without the dash) begins with, and what follows it.
     pub(super) fn dashed<'a>(&self, text: &'a [u8]) -> Option<(&Rule, &'a [u8])> {
         self.dashed.iter().find_map(|(name, rule)| {
-            let rest = text.strip_prefix(&**name)?;
+            let rest = text.strip_prefix(*name)?;
             let rule = self.rules.get(usize::from(*rule) - 1)?;
             (rest.is_empty() || rule.takes != Takes::Nothing).then_some((rule, rest))
         })
@@ -506,16 +501,14 @@ impl Grammar {
             _ => name,
         };
         let rule = |index: u16| self.rules.get(usize::from(index).checked_sub(1)?);
-        if let Some(index) = self.whole.get(name) {
-            return rule(*index);
-        }
-        if matches!(self.long, Long::Exact | Long::None) || name.is_empty() {
-            return None;
-        }
-        let start = self.words.partition_point(|(word, _)| &**word < name);
+        let start = self.words.partition_point(|(word, _)| *word < name);
         let candidates = &self.words[start..];
         let (word, first) = candidates.first()?;
-        if !word.starts_with(name) {
+        if *word == name {
+            return rule(*first);
+        }
+        let whole_only = matches!(self.long, Long::Exact | Long::None) || name.is_empty();
+        if whole_only || !word.starts_with(name) {
             return None;
         }
         // getopt_long accepts an ambiguous beginning when all candidates are one option.
@@ -527,7 +520,7 @@ impl Grammar {
     }
 
     pub(super) fn keyword(&self, name: &[u8]) -> Option<&[Place]> {
-        self.keywords.get(&*keyword_form(name)).map(Vec::as_slice)
+        self.keywords.get(&*keyword_form(name)).map(|places| &**places)
     }
 
     /// Whether the operands can only be told apart once all arguments were seen.
@@ -561,7 +554,7 @@ fn keyword_form(name: &[u8]) -> Vec<u8> {
 /// The grammar of a tool of which nothing is known: any argument can be a host, a
 /// URL or a value with one.
 pub(super) fn any_argument(name: &str) -> Grammar {
-    let place = |kind| Place { kind, role: "argument".into(), joined: false };
+    let place = |kind| Place { kind, role: "argument", joined: false };
     Grammar {
         names: vec![name.to_owned()],
         prefixes: Vec::new(),
@@ -574,7 +567,6 @@ pub(super) fn any_argument(name: &str) -> Grammar {
         short: [0; 128],
         dashed: Vec::new(),
         words: Vec::new(),
-        whole: HashMap::default(),
         operands: vec![Operands { when: 0, count: None, places: vec![place(Kind::Anything)] }],
         keywords: HashMap::new(),
         states: Vec::new(),

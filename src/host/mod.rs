@@ -39,7 +39,19 @@ pub use program::{Program, find_program, find_program_where, programs};
 pub use stat::began;
 pub use user_namespace::in_initial_user_namespace;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+/// A file that the kernel writes as it is read, and tells no length of: with room at once,
+/// where `fs::read` would begin with 32 bytes and ask twice as often.
+pub(crate) fn read_from_kernel(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(file)?.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Everything that is asked at once.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ pub(super) struct Stat {
 impl Stat {
     /// Of a process by its pid, or of `self`.
     pub(super) fn of(process: &str) -> Option<Stat> {
-        Stat::parse(&fs::read(format!("/proc/{process}/stat")).ok()?)
+        Stat::parse(&super::read_from_kernel(format!("/proc/{process}/stat").as_ref()).ok()?)
     }
 
     /// `pid (name) state ppid …`, and the start as the 22nd; a name can hold anything.

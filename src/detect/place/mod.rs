@@ -241,7 +241,7 @@ impl<'r> Reader<'r> {
     fn in_place(&mut self, place: &'r Place, read: impl FnOnce(&mut Self)) {
         let outer = (self.role, self.joined);
         if !place.role.is_empty() {
-            self.role = &place.role;
+            self.role = place.role;
         }
         self.joined = place.joined || (self.wrapper && self.joined);
         read(self);
