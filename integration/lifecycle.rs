@@ -102,6 +102,7 @@ pub(crate) fn root_a_killed_collector_costs_nothing_but_time() {
         let container = Container::new(&dir, "orphan").script(BUILD).hooks(stages);
         let mut running = container.start();
         running.ready();
+        dir.until_recorded("orphan", "{\"exec\":1,");
         dir.kill_collector("orphan");
         running.go();
         running.finish().expect_code(0);
@@ -110,6 +111,11 @@ pub(crate) fn root_a_killed_collector_costs_nothing_but_time() {
             run(&mut dir.buildwarden(["gc"])).expect_code(0);
         }
         expect_complete(&dir, "orphan");
+        // Who goes on knows the processes that it has not seen begin.
+        let events =
+            std::fs::read_to_string(dir.state().join("containers/orphan/execs.jsonl")).unwrap();
+        assert!(events.contains("{\"exit\":1,") && !events.contains("{\"exit\":null"), "{events}");
+        assert_eq!(dir.report("orphan").processes[1].parent, Some(1), "{events}");
         let fault = match finisher {
             Finisher::Poststop => "the collector is SIGKILLed while it waits; then poststop",
             Finisher::Gc => "the same, and there is no poststop; then gc",

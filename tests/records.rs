@@ -309,7 +309,7 @@ impl Watcher {
 fn write_execs(path: &Path) {
     use buildwarden::event::{Argv, Exec, ProcessId};
     let mut out = Vec::new();
-    execlog::push_header(&mut out, &execlog::Header::new("web", 1, START));
+    execlog::push_header(&mut out, &execlog::Header::new("web", 1, START, 0));
     for (i, argv) in
         [&b"sh\0/build.sh\0"[..], b"npm\0ci\0", b"echo\0\x1b[31m\n\xff\0"].iter().enumerate()
     {
@@ -322,7 +322,7 @@ fn write_execs(path: &Path) {
             argv: Argv(argv),
             ..Exec::default()
         };
-        let beside = execlog::Beside { parents: &[], finding: None, argv_kept: 1 << 20 };
+        let beside = execlog::Beside { began: 0, by: None, finding: None, argv_kept: 1 << 20 };
         execlog::push_exec(&mut out, &exec, exec.argv.iter(), beside);
     }
     append(path).write_all(&out).unwrap();

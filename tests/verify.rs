@@ -28,6 +28,8 @@ use tempfile::TempDir;
 
 /// 2026-11-23T11:31:07Z
 const START: i64 = 1_795_433_467_000_000_000;
+/// What the event file's times count from, nanoseconds since boot.
+const BEGAN: u64 = 500_000_000;
 
 /// What a run is made of.
 #[derive(Clone)]
@@ -85,7 +87,7 @@ impl Run {
         log.attached(time(0), &attached).unwrap();
         let mut events = append("execs.jsonl");
         let (mut lines, mut chain) = (Vec::new(), Chain::default());
-        execlog::push_header(&mut lines, &execlog::Header::new(self.id, 1, START));
+        execlog::push_header(&mut lines, &execlog::Header::new(self.id, 1, START, BEGAN));
         let (mut findings, mut processes, mut executables) = (vec![], vec![], vec![]);
         for (i, argv) in self.argv.iter().enumerate() {
             let sequence = i as u64 + 1;
@@ -110,10 +112,11 @@ impl Run {
                 findings.push(finding);
             }
             let finding = found.map(|found| Importance::from(found.importance));
-            let beside = execlog::Beside { parents: &[], finding, argv_kept: 1 << 10 };
+            let by = (sequence > 1).then_some(1);
+            let beside = execlog::Beside { began: BEGAN, by, finding, argv_kept: 1 << 10 };
             execlog::push_exec(&mut lines, &exec, argv.iter(), beside);
             let exit = Exit { time: exec.time + 7, process: exec.process, status: 0 };
-            execlog::push_exit(&mut lines, &exit);
+            execlog::push_exit(&mut lines, &exit, Some(sequence), BEGAN);
             processes.push(Process {
                 sequence,
                 parent: None,
@@ -342,12 +345,35 @@ const TAMPERED: &[(&str, Tamper, &str, Option<u64>, &str)] = &[
     (
         "a line appended",
         |disk| {
-            let line = "{\"exec\":5,\"t\":9,\"pid\":7,\"start\":1,\"path\":\"/bin/true\"}";
+            let line = "{\"exec\":5,\"t\":9,\"pid\":7,\"age\":1,\"path\":\"/bin/true\"}";
             disk.lines("execs.jsonl", |lines| lines.push(line.into()));
         },
         "report.json",
         None,
         "completeness.execs is 4, and by execs.jsonl 5",
+    ),
+    (
+        "an end of an exec that is not there",
+        |disk| disk.replace("execs.jsonl", "{\"exit\":3,", "{\"exit\":5,"),
+        "execs.jsonl",
+        Some(8),
+        "it names exec 5, which no line before it has",
+    ),
+    (
+        "an exec by one that comes later",
+        |disk| {
+            disk.lines("execs.jsonl", |lines| lines[6] = lines[6].replace("\"by\":1", "\"by\":3"));
+        },
+        "execs.jsonl",
+        Some(7),
+        "it names exec 3, which no line before it has",
+    ),
+    (
+        "the event file of another version",
+        |disk| disk.replace("execs.jsonl", "\"version\":2", "\"version\":1"),
+        "execs.jsonl",
+        Some(1),
+        "it is an event file of version 1, and expected is version 2",
     ),
     (
         "a file cut at a line",

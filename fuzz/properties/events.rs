@@ -2,10 +2,10 @@
 
 use buildwarden::{
     chain::Chain,
-    event::{Exec, Exit, Flags, Gap, ProcessId},
+    event::{Exec, Exit, Flags, Gap},
     execlog::{
-        Beside, ExecLine, Line, Sequences, last_sequence, push_drained, push_exec, push_exit,
-        push_gap,
+        Batch, Beside, ExecLine, ExitLine, Line, Sequences, last_sequence, push_drained, push_exec,
+        push_exit, push_gap,
     },
     report::Bytes,
 };
@@ -17,6 +17,7 @@ pub(crate) fn check(data: &[u8]) {
     for line in data.split(|byte| *byte == b'\n') {
         let Ok(line) = Line::parse(line) else { continue };
         if let Line::Exec(exec) = &line {
+            assert_eq!(seen.contains(exec.exec), numbers.contains(&exec.exec));
             assert_eq!(seen.insert(exec.exec), numbers.insert(exec.exec));
         }
         check_line(line);
@@ -36,12 +37,16 @@ pub(crate) fn check_line(line: Line) {
     let want = match line {
         Line::Exec(exec) => {
             let want = normal(*exec);
-            write_exec(&mut out, &want);
+            out = written(&want);
             Line::Exec(want.into())
         }
         Line::Exit(exit) => {
-            push_exit(&mut out, &exit.event());
-            Line::Exit(exit)
+            // An exec names the process better.
+            let (pid, age) = if exit.exit.is_some() { (0, 0) } else { (exit.pid, exit.age) };
+            let want = ExitLine { pid, age, ..exit };
+            let (time, process) = (want.t.cast_unsigned(), want.process(0));
+            push_exit(&mut out, &Exit { time, process, status: want.status }, want.exit, 0);
+            Line::Exit(want)
         }
         Line::Gap(gap) => {
             push_gap(&mut out, &Gap { execs: gap.execs, exits: gap.exits });
@@ -61,7 +66,11 @@ pub(crate) fn check_line(line: Line) {
 fn normal(mut exec: ExecLine) -> ExecLine {
     exec.flags = flags(&exec.flags).names().map(str::to_owned).collect();
     exec.name = exec.name.filter(|name| *name != exec.path);
+    exec.cpid = exec.cpid.filter(|cpid| *cpid != exec.pid);
+    let name = exec.name().clone();
+    exec.argv = exec.argv.filter(|argv| *argv != [name]);
     exec.argv_len = 0;
+    exec.status = exec.ran.map_or(0, |_| exec.status);
     exec
 }
 
@@ -70,45 +79,64 @@ fn flags(names: &[String]) -> Flags {
     known.fold(Flags::default(), |flags, (flag, _)| flags.with(flag))
 }
 
-fn write_exec(out: &mut Vec<u8>, line: &ExecLine) {
-    let parents: Vec<ProcessId> =
-        line.parents.iter().map(|(pid, start)| ProcessId { pid: *pid, start: *start }).collect();
+/// The line, and its end, where it has one.
+fn written(line: &ExecLine) -> Vec<u8> {
     let exec = Exec {
         sequence: line.exec,
-        time: line.t,
-        process: line.process(),
-        container_pid: line.cpid,
+        time: line.t.cast_unsigned(),
+        process: line.process(0),
+        container_pid: line.container_pid(),
         uid: line.uid,
         path: &line.path,
-        name: line.name.as_ref().unwrap_or(&line.path),
+        name: line.name(),
         flags: flags(&line.flags),
         ..Exec::default()
     };
-    let argv = line.argv.iter().map(Bytes::as_bytes);
-    let beside = Beside { parents: &parents, finding: line.finding, argv_kept: usize::MAX };
-    push_exec(out, &exec, argv, beside);
+    let argv = line.argv().iter().map(Bytes::as_bytes);
+    let beside = Beside { began: 0, by: line.by, finding: line.finding, argv_kept: usize::MAX };
+    let mut batch = Batch::default();
+    batch.exec(&exec, argv, beside);
+    if let Some(end) = line.end() {
+        let (time, process) = (end.t.cast_unsigned(), exec.process);
+        batch.exit(&Exit { time, process, status: end.status }, None, 0);
+    }
+    let lines = batch.seal(0, &mut Chain::default());
+    let end = lines.iter().position(|byte| *byte == b'\n').expect("a line");
+    lines[..=end].to_vec()
 }
 
 /// An exec and what its line says of it.
 pub(crate) fn check_exec(exec: &Exec<'_>) {
-    let mut out = Vec::new();
-    let beside = Beside { parents: exec.parents.as_slice(), finding: None, argv_kept: usize::MAX };
-    push_exec(&mut out, exec, exec.argv.iter(), beside);
-    let Ok(Line::Exec(line)) = Line::parse(&out) else {
-        panic!("no exec: {}", out.escape_ascii());
-    };
-    assert_eq!(line.process(), exec.process);
-    assert_eq!((line.exec, line.t, line.cpid), (exec.sequence, exec.time, exec.container_pid));
-    assert_eq!(line.path.as_bytes(), exec.path);
-    assert_eq!(line.name.as_ref().map_or(exec.path, Bytes::as_bytes), exec.name);
-    assert!(line.argv.iter().map(Bytes::as_bytes).eq(exec.argv.iter()));
-    assert!(line.flags.iter().map(String::as_str).eq(exec.flags.names()));
-    check_line(Line::Exec(line));
+    for began in [0, exec.time, u64::MAX] {
+        let mut out = Vec::new();
+        let by = Some(exec.sequence);
+        let beside = Beside { began, by, finding: None, argv_kept: usize::MAX };
+        push_exec(&mut out, exec, exec.argv.iter(), beside);
+        let Ok(Line::Exec(line)) = Line::parse(&out) else {
+            panic!("no exec: {}", out.escape_ascii());
+        };
+        assert_eq!(line.process(began), exec.process);
+        assert_eq!(began.wrapping_add_signed(line.t), exec.time);
+        assert_eq!((line.exec, line.by), (exec.sequence, by));
+        assert_eq!(line.container_pid(), exec.container_pid);
+        assert_eq!(line.path.as_bytes(), exec.path);
+        assert_eq!(line.name().as_bytes(), exec.name);
+        assert!(line.argv().iter().map(Bytes::as_bytes).eq(exec.argv.iter()));
+        assert!(line.flags.iter().map(String::as_str).eq(exec.flags.names()));
+        check_line(Line::Exec(line));
+    }
 }
 
 /// An exit and what its line says of it.
 pub(crate) fn check_exit(exit: &Exit) {
-    let mut out = Vec::new();
-    push_exit(&mut out, exit);
-    assert!(matches!(Line::parse(&out), Ok(Line::Exit(line)) if line.event() == *exit));
+    for (began, last) in [(0, None), (exit.time, Some(0)), (u64::MAX, Some(u64::MAX))] {
+        let mut out = Vec::new();
+        push_exit(&mut out, exit, last, began);
+        let Ok(Line::Exit(line)) = Line::parse(&out) else {
+            panic!("no exit: {}", out.escape_ascii());
+        };
+        assert_eq!(began.wrapping_add_signed(line.t), exit.time);
+        assert_eq!((line.exit, line.status), (last, exit.status));
+        assert!(last.is_some() || line.process(began) == exit.process);
+    }
 }

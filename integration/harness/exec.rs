@@ -20,7 +20,12 @@ impl Exec {
     pub(super) fn from_line(line: &str) -> Option<Exec> {
         let value: Value = serde_json::from_str(line).unwrap();
         value.get("exec")?;
-        Some(serde_json::from_value(value).unwrap())
+        let mut exec: Exec = serde_json::from_value(value.clone()).unwrap();
+        if value.get("argv").is_none() {
+            let name = value.get("name").or(value.get("path")).unwrap();
+            exec.argv = vec![serde_json::from_value(name.clone()).unwrap()];
+        }
+        Some(exec)
     }
 
     /// Whether an argument is `text`.

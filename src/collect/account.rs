@@ -12,19 +12,18 @@ use super::{
 use crate::{
     annotation::{Entry, FindingCounts, Line, Tail},
     chain,
-    event::ProcessId,
-    execlog::{self, ExecLine, Sequences},
+    execlog::{self, ExecLine, Header, Sequences},
     report::{
         Bytes, Time,
         model::{
             Allowed, Completeness, Cost, EXECUTABLES_MAX, Events, Executable, Finding, Job,
-            LogBefore, Outcome, Producer, Report, SCHEMA_VERSION, Verdict,
+            LogBefore, Producer, Report, SCHEMA_VERSION, Verdict,
         },
     },
     trace::Counters,
 };
 use sha2::{Digest as _, Sha256};
-use std::{cmp::Reverse, collections::HashMap, fs::File};
+use std::{cmp::Reverse, collections::HashMap, fs::File, mem};
 
 /// What only the end of the collection knows.
 pub(super) struct Ending {
@@ -69,12 +68,18 @@ pub(super) fn account(
         // Nobody saw its end; it was not before this.
         Some(lost) => lost.last.max(started),
     };
-    let mut course = Course::new(Span { started, finished, boot_to_unix_ns: offset }, &findings);
+    // Without a header, this is what a collector counts from.
+    let began = Time::from_boot(0, offset);
+    let mut course = Course::new(Span { started, finished, began }, &findings);
     let events = match directory.read(file::EXECS)? {
-        Some(file) => Seen::read(file, &mut findings, &mut course),
+        Some(file) => Seen::read(file, &mut course),
         None => Seen::default(),
     };
     let (timeline, processes, processes_omitted) = course.finish();
+    for finding in &mut findings {
+        let at = processes.binary_search_by_key(&finding.exec.sequence, |listed| listed.sequence);
+        finding.outcome = at.ok().and_then(|at| processes[at].outcome.clone());
+    }
     let counters = ending.counters.unwrap_or_default();
     let mut reasons = ending.failures;
     match &attachment.failure {
@@ -245,10 +250,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(file: File, findings: &mut [Finding], course: &mut Course) -> Seen {
+    fn read(file: File, course: &mut Course) -> Seen {
         let mut seen = Seen::default();
-        let mut waiting = Waiting::new(findings);
         let mut hash = Sha256::new();
+        let mut first = true;
         let mut lines = Tail::new(file);
         loop {
             let line = match lines.next_line() {
@@ -262,19 +267,19 @@ impl Seen {
             };
             hash.update(line);
             hash.update(b"\n");
-            if line.starts_with(b"{\"buildwarden\"") {
-                continue;
+            if mem::take(&mut first) {
+                match Header::parse(line) {
+                    Ok(header) => course.begin(header.began),
+                    Err(error) => seen.failure = Some(format!("the event file: {error}")),
+                }
+                if execlog::is_header(line) {
+                    continue;
+                }
             }
             seen.lines += 1;
             match execlog::Line::parse(line) {
-                Ok(execlog::Line::Exec(line)) => {
-                    waiting.began(&line, findings);
-                    seen.exec(*line, course);
-                }
-                Ok(execlog::Line::Exit(line)) => {
-                    waiting.ended(&line, findings);
-                    course.exit(&line);
-                }
+                Ok(execlog::Line::Exec(line)) => seen.exec(*line, course),
+                Ok(execlog::Line::Exit(line)) => course.exit(&line),
                 Ok(execlog::Line::Gap(_) | execlog::Line::Drained(_)) => {}
                 Err(_) => seen.malformed += 1,
             }
@@ -318,40 +323,6 @@ impl Seen {
         list.sort_by(|a, b| (Reverse(a.count), &a.path).cmp(&(Reverse(b.count), &b.path)));
         list.truncate(EXECUTABLES_MAX);
         list
-    }
-}
-
-/// Findings whose processes have not ended yet.
-struct Waiting {
-    by_sequence: HashMap<u64, Vec<usize>>,
-    by_process: HashMap<ProcessId, Vec<(usize, u64)>>,
-}
-
-impl Waiting {
-    fn new(findings: &[Finding]) -> Waiting {
-        let mut by_sequence: HashMap<u64, Vec<usize>> = HashMap::new();
-        for (i, finding) in findings.iter().enumerate() {
-            by_sequence.entry(finding.exec.sequence).or_default().push(i);
-        }
-        Waiting { by_sequence, by_process: HashMap::new() }
-    }
-
-    fn began(&mut self, line: &ExecLine, findings: &[Finding]) {
-        let found = self.by_sequence.get(&line.exec).into_iter().flatten();
-        for index in found.filter(|index| **index < findings.len()) {
-            self.by_process.entry(line.process()).or_default().push((*index, line.t));
-        }
-    }
-
-    fn ended(&mut self, line: &execlog::ExitLine, findings: &mut [Finding]) {
-        let exit = line.event();
-        for (index, began) in self.by_process.remove(&exit.process).unwrap_or_default() {
-            findings[index].outcome = Some(Outcome {
-                exit_code: exit.code(),
-                signal: exit.signal(),
-                duration_ms: exit.time.saturating_sub(began) as f64 / 1e6,
-            });
-        }
     }
 }
 
@@ -411,8 +382,10 @@ mod tests {
         finding.exec.sequence = 1;
         log.attached(Time::from_unix_ns(0), &attachment.attached).unwrap();
         log.finding(Time::from_unix_ns(0), &finding).unwrap();
-        let exec = br#"{"exec":1,"t":1,"pid":10,"start":1,"path":"/bin/x","finding":"critical"}"#;
-        append(&path, file::EXECS, &[exec, &b"\n"[..]].concat());
+        let mut lines = Vec::new();
+        execlog::push_header(&mut lines, &Header::new("c", 1, 0, 0));
+        let exec = br#"{"exec":1,"t":1,"pid":10,"age":1,"path":"/bin/x","finding":"critical"}"#;
+        append(&path, file::EXECS, &[&lines[..], exec, b"\n"].concat());
         damage(&path);
         let ending = Ending {
             counters: Some(Counters { execs: 1, ..Counters::default() }),

@@ -192,7 +192,8 @@ pub(super) fn begin_events(
     attachment: &Attachment,
 ) -> Result<(), CollectError> {
     let annotation::Attached { container, boot_to_unix_ns, .. } = &attachment.attached;
-    let header = execlog::Header::new(&container.id, container.run, *boot_to_unix_ns);
+    let began = clock::boot_ns();
+    let header = execlog::Header::new(&container.id, container.run, *boot_to_unix_ns, began);
     let mut line = Vec::new();
     execlog::push_header(&mut line, &header);
     directory

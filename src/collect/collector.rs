@@ -261,15 +261,19 @@ fn drain_until(end: &End, drain: &Drain, session: &mut Session) -> nix::Result<(
         watch(first, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
     }
     let mut urgent = 0;
+    let mut drained = true;
     let mut events = [EpollEvent::empty(); 4];
     // A container that has ended before we watched wakes nobody.
     while !end.has_come() {
-        wait(&epoll, &mut events, EpollTimeout::NONE)?;
+        // The kernel wakes nobody who has left records there.
+        if drained {
+            wait(&epoll, &mut events, EpollTimeout::NONE)?;
+        }
         if drain.counters().urgent == urgent && !end.has_come() {
             wait(&epoll, &mut events, PAUSE_MS.into())?;
         }
         urgent = drain.counters().urgent;
-        session.drain(drain);
+        drained = session.drain(drain);
         if matches!(signals.read_signal(), Ok(Some(_))) {
             break;
         }

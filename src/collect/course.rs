@@ -2,7 +2,7 @@
 //! from the lines of the event file as they are read, in bounded memory.
 
 use crate::{
-    event::ProcessId,
+    event::{Exit, ProcessId},
     execlog::{ExecLine, ExitLine},
     report::{
         Bytes, Time,
@@ -10,19 +10,19 @@ use crate::{
     },
 };
 use foldhash::fast::RandomState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// Bytes of the arguments that are kept of an exec.
 const ARGV: usize = 256;
 /// Bytes of the path, from its end.
 const PATH: usize = 512;
 
-/// From when to when, and what a moment of the event file is.
+/// From when to when, and what the times of the event file count from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub(super) started: Time,
     pub(super) finished: Time,
-    pub(super) boot_to_unix_ns: i64,
+    pub(super) began: Time,
 }
 
 /// What is made of the lines.
@@ -31,7 +31,6 @@ pub(super) struct Course {
     span: Span,
     timeline: Timeline,
     kept: Kept,
-    running: Running,
 }
 
 impl Course {
@@ -44,35 +43,32 @@ impl Course {
             span,
             timeline: Timeline { bucket_ms, execs: vec![0; buckets] },
             kept: Kept::new(findings, PROCESSES_MAX),
-            running: Running::default(),
         }
+    }
+
+    /// What the times of the lines that follow count from.
+    pub(super) fn begin(&mut self, began: Time) {
+        self.span.began = began;
     }
 
     /// A program was executed.
     pub(super) fn exec(&mut self, line: &ExecLine) {
-        let time = Time::from_boot(line.t, self.span.boot_to_unix_ns);
-        let offset_ns = time.ns_since(self.span.started);
+        let offset_ns = self.span.began.plus_ns(line.t).ns_since(self.span.started);
         let last = self.timeline.execs.len() - 1;
         let bucket = offset_ns / 1_000_000 / self.timeline.bucket_ms;
         self.timeline.execs[last.min(usize::try_from(bucket).unwrap_or(last))] += 1;
 
-        let parent = line
-            .parents
-            .iter()
-            .find_map(|(pid, start)| self.running.image(ProcessId { pid: *pid, start: *start }));
-        self.running.insert(line.process(), line.exec);
+        // Nothing comes of what comes later, whatever a changed file says.
+        let parent = line.by.filter(|by| *by < line.exec);
         self.kept.exec(line, parent, offset_ns as f64 / 1e6);
+        if let Some(exit) = line.end() {
+            self.exit(&exit);
+        }
     }
 
     /// A process ended.
     pub(super) fn exit(&mut self, line: &ExitLine) {
-        let exit = line.event();
-        self.running.end(exit.process);
-        self.kept.exit(exit.process, |began| Outcome {
-            exit_code: exit.code(),
-            signal: exit.signal(),
-            duration_ms: exit.time.saturating_sub(began) as f64 / 1e6,
-        });
+        self.kept.exit(line);
     }
 
     /// The timeline, the execs that are listed, and how many are not.
@@ -93,8 +89,22 @@ struct Kept {
     /// How many others there is room for.
     room: usize,
     omitted: u64,
-    /// Those whose end was not seen yet: where they are listed, and when they began.
-    open: HashMap<ProcessId, Vec<(usize, u64)>, RandomState>,
+    open: Open,
+}
+
+/// Processes of listed execs whose end was not read yet.
+#[derive(Debug, Default)]
+struct Open {
+    processes: HashMap<ProcessId, Running, RandomState>,
+    /// By the last exec of each, which its end names.
+    by_last: HashMap<u64, ProcessId, RandomState>,
+}
+
+#[derive(Debug)]
+struct Running {
+    last: u64,
+    /// Where its execs are listed, and when they were.
+    listed: Vec<(usize, i64)>,
 }
 
 impl Kept {
@@ -112,7 +122,7 @@ impl Kept {
             }
         }
         let room = most - wanted.len();
-        Kept { processes: Vec::new(), wanted, room, omitted: 0, open: HashMap::default() }
+        Kept { processes: Vec::new(), wanted, room, omitted: 0, open: Open::default() }
     }
 
     fn exec(&mut self, line: &ExecLine, parent: Option<u64>, offset_ms: f64) {
@@ -124,10 +134,10 @@ impl Kept {
             }
             None => {
                 self.omitted += 1;
-                return;
+                return self.open.exec(line, None);
             }
         };
-        self.open.entry(line.process()).or_default().push((self.processes.len(), line.t));
+        self.open.exec(line, Some(self.processes.len()));
         let (path, path_omitted) = path(&line.path);
         let (argv, argv_omitted) = argv(line);
         self.processes.push(Process {
@@ -145,46 +155,49 @@ impl Kept {
         });
     }
 
-    fn exit(&mut self, process: ProcessId, outcome: impl Fn(u64) -> Outcome) {
-        for (index, began) in self.open.remove(&process).unwrap_or_default() {
-            self.processes[index].outcome = Some(outcome(began));
+    fn exit(&mut self, line: &ExitLine) {
+        let exit = Exit { status: line.status, ..Exit::default() };
+        for (index, began) in self.open.exit(line) {
+            self.processes[index].outcome = Some(Outcome {
+                exit_code: exit.code(),
+                signal: exit.signal(),
+                duration_ms: line.t.saturating_sub(began).max(0) as f64 / 1e6,
+            });
         }
     }
 }
 
-/// What each process runs: the sequence number of its last exec. Bounded as the
-/// collector's own memory of processes is: a fork bomb costs links.
-#[derive(Debug, Default)]
-struct Running {
-    images: HashMap<ProcessId, u64, RandomState>,
-    /// A child's line may come after that of its parent's end.
-    ended: VecDeque<ProcessId>,
-}
-
-impl Running {
-    /// Processes that are remembered at most.
-    const MOST: usize = 65_536;
-    /// Ended processes that are remembered.
-    const ENDED: usize = 1024;
-
-    fn image(&self, process: ProcessId) -> Option<u64> {
-        self.images.get(&process).copied()
+impl Open {
+    /// `listed`: where, if it is.
+    fn exec(&mut self, line: &ExecLine, listed: Option<usize>) {
+        // From what the starts of both count does not matter.
+        let process = line.process(0);
+        let running = match listed {
+            Some(_) => {
+                let new = || Running { last: line.exec, listed: Vec::new() };
+                self.processes.entry(process).or_insert_with(new)
+            }
+            None => match self.processes.get_mut(&process) {
+                Some(running) => running,
+                None => return,
+            },
+        };
+        self.by_last.remove(&running.last);
+        self.by_last.insert(line.exec, process);
+        running.last = line.exec;
+        running.listed.extend(listed.map(|index| (index, line.t)));
     }
 
-    fn insert(&mut self, process: ProcessId, sequence: u64) {
-        if self.images.len() < Self::MOST || self.images.contains_key(&process) {
-            self.images.insert(process, sequence);
-        }
-    }
-
-    fn end(&mut self, process: ProcessId) {
-        if self.images.contains_key(&process) {
-            self.ended.push_back(process);
-        }
-        if self.ended.len() > Self::ENDED {
-            let oldest = self.ended.pop_front();
-            oldest.and_then(|process| self.images.remove(&process));
-        }
+    fn exit(&mut self, line: &ExitLine) -> Vec<(usize, i64)> {
+        let process = match line.exit {
+            Some(last) => self.by_last.get(&last).copied(),
+            None => Some(line.process(0)),
+        };
+        let Some(ended) = process.and_then(|process| self.processes.remove(&process)) else {
+            return Vec::new();
+        };
+        self.by_last.remove(&ended.last);
+        ended.listed
     }
 }
 
@@ -202,7 +215,7 @@ fn argv(line: &ExecLine) -> (Vec<Bytes>, u64) {
     let mut argv = Vec::new();
     let mut room = ARGV;
     let (mut whole, mut kept) = (0, 0);
-    for argument in &line.argv {
+    for argument in line.argv() {
         whole += argument.len() as u64 + 1;
         if room == 0 {
             continue;
@@ -235,7 +248,7 @@ mod tests {
     const SPAN: Span = Span {
         started: Time(jiff::Timestamp::UNIX_EPOCH),
         finished: Time(jiff::Timestamp::constant(1, 0)),
-        boot_to_unix_ns: 0,
+        began: Time(jiff::Timestamp::UNIX_EPOCH),
     };
 
     fn course(span: Span, findings: &[Finding], lines: &[String]) -> (Timeline, Vec<Process>, u64) {
@@ -250,14 +263,15 @@ mod tests {
         course.finish()
     }
 
-    fn exec(sequence: u64, ms: u64, pid: u32, more: &str) -> String {
+    fn exec(sequence: u64, ms: i64, pid: u32, more: &str) -> String {
         let t = ms * 1_000_000;
-        format!(r#"{{"exec":{sequence},"t":{t},"pid":{pid},"start":1,"path":"/bin/x"{more}}}"#)
+        let age = t - 1;
+        format!(r#"{{"exec":{sequence},"t":{t},"pid":{pid},"age":{age},"path":"/bin/x"{more}}}"#)
     }
 
-    fn exit(pid: u32, ms: u64, status: u32) -> String {
+    fn exit(last: u64, ms: u64, status: u32) -> String {
         let t = ms * 1_000_000;
-        format!(r#"{{"exit":{pid},"start":1,"t":{t},"status":{status}}}"#)
+        format!(r#"{{"exit":{last},"t":{t},"status":{status}}}"#)
     }
 
     /// A finding of the fixtures as that of another exec.
@@ -278,18 +292,27 @@ mod tests {
     fn each_exec_has_its_parents_image_and_its_end() {
         let lines = [
             exec(1, 0, 10, ""),
-            exec(2, 5, 12, r#","parents":[[11,1],[10,1]],"uid":7"#),
-            exec(3, 6, 12, r#","parents":[[11,1],[10,1]]"#),
-            exec(4, 8, 13, r#","parents":[[12,1]]"#),
-            exit(13, 9, 9),
-            exit(12, 20, 256),
+            exec(2, 5, 12, r#","by":1,"uid":7"#),
+            exec(3, 6, 12, r#","by":1"#),
+            exec(4, 8, 13, r#","by":3"#),
+            exit(4, 9, 9),
+            // Of the process of both.
+            exit(3, 20, 256),
             // Its line comes after that of its parent's end.
-            exec(5, 15, 14, r#","parents":[[12,1]]"#),
-            exec(6, 16, 15, r#","parents":[[99,1]]"#),
+            exec(5, 15, 14, r#","by":3"#),
+            // Its end is in its line, and that of the one before.
+            exec(6, 15, 20, r#","by":3"#),
+            exec(7, 16, 20, r#","by":3,"ran":500000,"status":512"#),
+            // What nobody writes.
+            exec(8, 16, 15, r#","by":8"#),
+            exit(99, 17, 256),
+            // Of one that who wrote it did not know.
+            r#"{"exit":null,"t":18000000,"pid":15,"age":17999999,"status":0}"#.to_owned(),
         ];
         let (_, processes, omitted) = course(SPAN, &[finding(1, 4, &[3, 1])], &lines);
         let parents: Vec<_> = processes.iter().map(|process| process.parent).collect();
-        assert_eq!(parents, [None, Some(1), Some(1), Some(3), Some(3), None]);
+        let want = [None, Some(1), Some(1), Some(3), Some(3), Some(3), Some(3), None];
+        assert_eq!(parents, want);
         let ends: Vec<_> = processes
             .iter()
             .map(|process| {
@@ -299,7 +322,10 @@ mod tests {
             .collect();
         let code = |ms| Some((Some(1), None, ms));
         let signal = Some((None, Some(9), 1.0));
-        assert_eq!(ends, [None, code(15.0), code(14.0), signal, None, None]);
+        let success = Some((Some(0), None, 2.0));
+        let two = |ms| Some((Some(2), None, ms));
+        let want = [None, code(15.0), code(14.0), signal, None, two(1.5), two(0.5), success];
+        assert_eq!(ends, want);
         assert_eq!((processes[1].uid, processes[1].offset_ms, omitted), (7, 5.0, 0));
         assert_eq!(processes[3].findings, [1]);
     }
@@ -326,7 +352,7 @@ mod tests {
     fn buckets_are_of_equal_width_and_cover_the_run() {
         let second = |s: i64, ns: i32| Time(jiff::Timestamp::constant(s, ns));
         // Length of the run in ns, moments in ms; width, buckets, the ones that count.
-        type Case<'a> = ((i64, i32), &'a [u64], u64, usize, &'a [(usize, u64)]);
+        type Case<'a> = ((i64, i32), &'a [i64], u64, usize, &'a [(usize, u64)]);
         let cases: [Case<'_>; 6] = [
             ((0, 0), &[0, 7], 1, 1, &[(0, 2)]),
             ((0, 1), &[0], 1, 1, &[(0, 1)]),
@@ -346,7 +372,7 @@ mod tests {
             assert_eq!(counted, want, "{s} s {ns} ns");
         }
         // A clock that was set back while the container ran.
-        let span = Span { started: second(9, 0), finished: second(1, 0), boot_to_unix_ns: 0 };
+        let span = Span { started: second(9, 0), finished: second(1, 0), ..SPAN };
         let (timeline, ..) = course(span, &[], &[exec(1, 9000, 1, ""), exec(2, 1, 1, "")]);
         assert_eq!((timeline.bucket_ms, timeline.execs), (1, vec![2]));
     }

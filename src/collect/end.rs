@@ -222,7 +222,7 @@ pub(super) fn report(
         session.fail("processes were still running when the recording ended".to_owned());
     }
     if let Some(drain) = drain {
-        session.drain(drain);
+        while !session.drain(drain) {}
         for what in drain.unregistered(ending.namespace) {
             session.fail(format!("the recording was tampered with: its {what} was taken away"));
         }

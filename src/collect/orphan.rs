@@ -207,7 +207,7 @@ fn unknown(
             .next_line()
             .ok()
             .flatten()
-            .and_then(|line| serde_json::from_slice::<execlog::Header>(line).ok()),
+            .and_then(|line| execlog::Header::parse(line).ok()),
         None => None,
     };
     let recorded = header.as_ref().and_then(|header| {

@@ -4,6 +4,7 @@ use crate::{
     event::{Exec, Parents, ProcessId},
     report::{Bytes, model::Ancestor},
 };
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
 
 /// What is remembered of one process's last exec.
@@ -22,7 +23,9 @@ struct Image {
 /// costs lineage, not memory.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    images: HashMap<ProcessId, Image>,
+    images: HashMap<ProcessId, Image, RandomState>,
+    /// The same by the sequence numbers of the execs.
+    numbers: HashMap<u64, ProcessId, RandomState>,
     /// Ended ones are kept a while: the record of a child's exec may come after
     /// that of its parent's end when they ran on different CPUs.
     ended: VecDeque<ProcessId>,
@@ -67,12 +70,20 @@ impl Processes {
         self.images.len() >= Self::MOST || self.images.contains_key(&process)
     }
 
-    /// The ancestors up to the first whose own ancestors are known. Where none is
-    /// known, all are outside of the container.
-    pub(super) fn new_parents<'a>(&self, parents: &'a Parents) -> &'a [ProcessId] {
-        let all = parents.as_slice();
-        let known = all.iter().position(|parent| self.images.contains_key(parent));
-        &all[..known.map_or(0, |index| index + 1)]
+    /// The last exec of the nearest of these ancestors that has executed something. Where
+    /// none is known, all are outside of the container.
+    pub(super) fn by(&self, parents: &Parents) -> Option<u64> {
+        parents.as_slice().iter().find_map(|parent| self.last_exec(*parent))
+    }
+
+    /// A process's last exec.
+    pub(super) fn last_exec(&self, process: ProcessId) -> Option<u64> {
+        self.images.get(&process).map(|image| image.sequence)
+    }
+
+    /// The process whose last exec that is.
+    pub(super) fn of_exec(&self, sequence: u64) -> Option<ProcessId> {
+        self.numbers.get(&sequence).copied()
     }
 
     /// Remembers an exec.
@@ -89,8 +100,11 @@ impl Processes {
                 more.then(|| Bytes::from(&argument[..kept]))
             })
             .collect();
-        let before =
-            self.images.get(&exec.process).map(|image| Box::new(image.ancestor(exec.process)));
+        let before = self.images.get(&exec.process).map(|image| {
+            self.numbers.remove(&image.sequence);
+            Box::new(image.ancestor(exec.process))
+        });
+        self.numbers.insert(exec.sequence, exec.process);
         self.images.insert(
             exec.process,
             Image {
@@ -110,7 +124,8 @@ impl Processes {
         }
         if self.ended.len() > Self::ENDED {
             let oldest = self.ended.pop_front();
-            oldest.and_then(|process| self.images.remove(&process));
+            let forgotten = oldest.and_then(|process| self.images.remove(&process));
+            forgotten.and_then(|image| self.numbers.remove(&image.sequence));
         }
     }
 }
@@ -181,9 +196,27 @@ mod tests {
             processes.insert(&exec, exec.argv.iter());
         }
         assert_eq!(processes.images.len(), Processes::MOST);
+        assert_eq!(processes.numbers.len(), Processes::MOST);
         for pid in 1..=Processes::MOST as u32 {
             processes.end(ProcessId { pid, start: 1 });
         }
         assert_eq!(processes.images.len(), Processes::ENDED);
+        assert_eq!(processes.numbers.len(), Processes::ENDED);
+    }
+
+    #[test]
+    fn an_exec_is_named_by_the_last_of_its_process() {
+        let mut processes = Processes::default();
+        let id = |pid| ProcessId { pid, start: 1 };
+        for (sequence, pid) in [(1, 10), (2, 12), (3, 12)] {
+            let exec = exec(sequence, pid, &[]);
+            processes.insert(&exec, exec.argv.iter());
+        }
+        assert_eq!(processes.by(&[id(11), id(12), id(10)].into_iter().collect()), Some(3));
+        assert_eq!(processes.by(&[id(11)].into_iter().collect()), None);
+        assert_eq!([1, 2, 3].map(|n| processes.of_exec(n)), [Some(id(10)), None, Some(id(12))]);
+        // A child's exec may come after that.
+        processes.end(id(12));
+        assert_eq!(processes.last_exec(id(12)), Some(3));
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     config::Settings,
     detect::Detector,
     event::{self, Environment, Event, Exec, Flags, ProcessId},
-    execlog,
+    execlog::{self, Batch},
     oci::{self, Bundle},
     redact::Redactor,
     report::{
@@ -62,9 +62,11 @@ pub(super) struct Session {
     /// What its report is to be signed with.
     pub(super) key: Option<Key>,
     events: File,
+    /// What its times count from, nanoseconds since boot; 0 where its header does not say.
+    events_began: u64,
     events_chain: Chain,
     /// Lines that are not yet in the event file.
-    pending: Vec<u8>,
+    pending: Batch,
     processes: Processes,
     /// The last sequence number given out.
     sequence: u64,
@@ -131,6 +133,7 @@ impl Session {
         }
         let mut session = Session {
             events: directory.append(file::EXECS)?,
+            events_began: 0,
             events_chain: Chain::default(),
             attachment,
             directory,
@@ -139,7 +142,7 @@ impl Session {
             rules,
             redactor,
             key: key::configured(settings),
-            pending: Vec::new(),
+            pending: Batch::default(),
             processes: Processes::default(),
             sequence: 0,
             numbers: HashMap::new(),
@@ -212,6 +215,10 @@ impl Session {
         let (mut chain, mut whole_chain) = (Chain::default(), Chain::default());
         let mut batch = Vec::new();
         while let Ok(Some(line)) = lines.next_line() {
+            if length == 0 {
+                let header = execlog::Header::parse(line);
+                self.events_began = header.map_or(0, |header| header.began_since_boot());
+            }
             length += line.len() as u64 + 1;
             chain.line(line);
             match execlog::Line::parse(line) {
@@ -254,50 +261,61 @@ impl Session {
         match line {
             execlog::Line::Exec(line) => {
                 self.sequence = self.sequence.max(line.exec);
-                let parents = line.parents.iter();
+                let parent = line.by.and_then(|by| self.processes.of_exec(by));
                 let exec = Exec {
                     sequence: line.exec,
-                    process: line.process(),
-                    parents: parents
-                        .map(|(pid, start)| ProcessId { pid: *pid, start: *start })
-                        .collect(),
+                    process: line.process(self.events_began),
+                    parents: parent.into_iter().collect(),
                     path: &line.path,
                     ..Exec::default()
                 };
-                self.processes.insert(&exec, line.argv.iter().map(|argument| &**argument));
+                self.processes.insert(&exec, line.argv().iter().map(|argument| &**argument));
+                if line.end().is_some() {
+                    self.processes.end(exec.process);
+                }
             }
-            execlog::Line::Exit(line) => self.processes.end(line.event().process),
+            execlog::Line::Exit(line) => {
+                let named = line.exit.and_then(|exec| self.processes.of_exec(exec));
+                self.processes.end(named.unwrap_or_else(|| line.process(self.events_began)));
+            }
             execlog::Line::Gap(_) | execlog::Line::Drained(_) => {}
         }
     }
 
-    /// Takes everything out of the ring that is there.
-    pub(super) fn drain(&mut self, drain: &Drain) {
+    /// Takes everything out of the ring that is there; whether nothing has come meanwhile.
+    /// In a storm something always has: to take that at once would be batches of a few
+    /// records, each with the costs of one.
+    pub(super) fn drain(&mut self, drain: &Drain) -> bool {
         let mut records: Vec<u8> = Vec::new();
         let mut ends = Vec::new();
         // What a collector wrote down that was killed before it could say so.
         drain.commit(self.position);
-        loop {
+        let all = loop {
             records.clear();
             ends.clear();
             let position = drain.read(BATCH, |record| {
                 records.extend_from_slice(record);
                 ends.push(records.len());
             });
-            let Some(position) = position else { break };
+            let Some(position) = position else { break true };
             let mut begin = 0;
             let mut spills = Vec::new();
             for end in &ends {
                 self.record(drain, &records[begin..*end], &mut spills);
                 begin = *end;
             }
+            let full = position.0.saturating_sub(self.position.0) >= BATCH;
             self.position = position;
             self.flush();
             // Only now: a collector that is killed before has lost nothing.
             drain.commit(position);
             drain.free_spilled(spills.iter().copied());
-        }
+            if !full {
+                break drain.is_empty();
+            }
+        };
         self.note_loss(&drain.counters(), false);
+        all
     }
 
     fn record(&mut self, drain: &Drain, record: &[u8], spills: &mut Vec<usize>) {
@@ -323,7 +341,8 @@ impl Session {
                 self.exec(&exec);
             }
             Ok(Event::Exit(exit)) => {
-                execlog::push_exit(&mut self.pending, &exit);
+                let last = self.processes.last_exec(exit.process);
+                self.pending.exit(&exit, last, self.events_began);
                 self.processes.end(exit.process);
             }
             Ok(Event::Environment(environment)) => self.environment(&environment),
@@ -401,16 +420,15 @@ impl Session {
 
     fn exec(&mut self, exec: &Exec<'_>) {
         let importance = self.judge(exec);
-        let parents = self.processes.new_parents(&exec.parents).to_vec();
         let redacted = self
             .redactor
             .as_ref()
             .and_then(|redactor| redactor.argv(exec.path, exec.argv.iter(), &[]));
         match redacted {
-            None => self.keep(exec, exec.argv.iter(), &parents, importance),
+            None => self.keep(exec, exec.argv.iter(), importance),
             Some(redacted) => {
                 let argv = redacted.argv.iter().map(Vec::as_slice);
-                self.keep(exec, argv, &parents, importance);
+                self.keep(exec, argv, importance);
             }
         }
     }
@@ -419,16 +437,14 @@ impl Session {
         &mut self,
         exec: &Exec<'_>,
         argv: impl Iterator<Item = &'a [u8]> + Clone,
-        parents: &[ProcessId],
         finding: Option<Importance>,
     ) {
         let long = exec.argv_len as usize > execlog::ARGV_LEAST;
         let argv_kept = if long { self.events_argv_budget } else { 0 }.max(execlog::ARGV_LEAST);
-        let before = self.pending.len();
-        let beside = execlog::Beside { parents, finding, argv_kept };
-        execlog::push_exec(&mut self.pending, exec, argv.clone(), beside);
+        let by = self.processes.by(&exec.parents);
+        let beside = execlog::Beside { began: self.events_began, by, finding, argv_kept };
+        let size = self.pending.exec(exec, argv.clone(), beside);
         if long {
-            let size = self.pending.len() - before;
             self.events_argv_budget = self.events_argv_budget.saturating_sub(size);
         }
         self.processes.insert(exec, argv);
@@ -492,8 +508,8 @@ impl Session {
 
     /// Writes pending lines to the event file.
     fn flush(&mut self) {
-        execlog::push_drained(&mut self.pending, self.position.0, &mut self.events_chain);
-        if let Err(error) = self.events.write_all(&self.pending) {
+        let lines = self.pending.seal(self.position.0, &mut self.events_chain);
+        if let Err(error) = self.events.write_all(lines) {
             self.fail(format!("the event file could not be written: {error}"));
             // What is in it now is what the chain goes on from.
             let written = self.reopen_events().map(Tail::new).ok().and_then(|mut lines| {
@@ -503,7 +519,6 @@ impl Session {
             });
             self.events_chain = written.unwrap_or_default();
         }
-        self.pending.clear();
     }
 
     /// Writes down what the kernel could not deliver since the last time.
@@ -517,7 +532,7 @@ impl Session {
         self.last_gap = now;
         self.reported = *counters;
         self.gaps += 1;
-        execlog::push_gap(&mut self.pending, &event::Gap { execs, exits });
+        self.pending.gap(&event::Gap { execs, exits });
         self.flush();
         let time = Time::from_boot(now, self.attachment.attached.boot_to_unix_ns);
         if let Err(error) = self.log.gap(time, self.gaps, &Gap { execs, exits }) {

@@ -31,6 +31,12 @@ impl Time {
         self.0.as_nanosecond()
     }
 
+    /// The moment `ns` nanoseconds later; clamped as in [`Time::from_boot`].
+    #[must_use]
+    pub fn plus_ns(self, ns: i64) -> Time {
+        Time::from_unix_ns(self.unix_ns() + i128::from(ns))
+    }
+
     /// Nanoseconds from `earlier` to this moment; 0 when it is not earlier.
     pub fn ns_since(self, earlier: Time) -> u64 {
         u64::try_from(self.unix_ns() - earlier.unix_ns()).unwrap_or(0)

@@ -137,6 +137,12 @@ impl Drain {
         self.ring.read(limit, visit)
     }
 
+    /// Whether there is no record that was not committed yet: the kernel wakes who waits
+    /// then for the next.
+    pub fn is_empty(&self) -> bool {
+        self.ring.read(1, |_| ()).is_none()
+    }
+
     /// Gives records back to the kernel, which may overwrite them now.
     pub fn commit(&self, position: Position) {
         self.ring.commit(position);

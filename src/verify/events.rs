@@ -10,7 +10,7 @@ use crate::{
         file::{EXECS, REPORT},
     },
     escape,
-    execlog::{ExecLine, Header, Line, Sequences},
+    execlog::{ExecLine, Header, HeaderError, Line, Sequences},
     report::{
         Bytes, Time,
         model::{Importance, Process, Report},
@@ -91,7 +91,10 @@ struct State<'a> {
     chain: Chain,
     /// The last line with a chain value.
     sealed: u64,
-    offset: i64,
+    /// Whether the lines are of a version that is not read.
+    foreign: bool,
+    /// What the times of the lines count from.
+    began: Time,
     sequences: Sequences,
     last: u64,
     first_pid: Option<u32>,
@@ -124,7 +127,8 @@ impl<'a> State<'a> {
             read: Read::default(),
             chain: Chain::default(),
             sealed: 0,
-            offset: recorded.attached.as_ref().map_or(0, |attached| attached.boot_to_unix_ns),
+            foreign: false,
+            began: boot(recorded),
             sequences: Sequences::default(),
             last: 0,
             first_pid: None,
@@ -154,12 +158,16 @@ impl<'a> State<'a> {
         if number == 1 {
             return self.header(bytes, found);
         }
+        if self.foreign {
+            return;
+        }
         match Line::parse(bytes) {
             Ok(Line::Exec(line)) => self.exec(&line, found),
             Ok(Line::Drained(_)) if link == Link::Open && self.read.chain_values > 0 => {
                 found.problem(EXECS, Some(number), "added or changed: it has no chain value");
             }
-            Ok(Line::Exit(_) | Line::Gap(_) | Line::Drained(_)) => {}
+            Ok(Line::Exit(line)) => self.named(line.exit, found),
+            Ok(Line::Gap(_) | Line::Drained(_)) => {}
             Err(error) => {
                 let problem = format!("expected a line of an event file: {error}");
                 found.problem_unless(self.excused, EXECS, number, problem);
@@ -168,11 +176,15 @@ impl<'a> State<'a> {
     }
 
     fn header(&mut self, bytes: &[u8], found: &mut Verification) {
-        let Ok(header) = serde_json::from_slice::<Header>(bytes) else {
-            found.problem(EXECS, Some(1), "the header is missing or changed");
-            return;
+        let header = match Header::parse(bytes) {
+            Ok(header) => header,
+            Err(error) => {
+                self.foreign = matches!(error, HeaderError::Version(_));
+                found.problem(EXECS, Some(1), error.to_string());
+                return;
+            }
         };
-        self.offset = header.boot_to_unix_ns;
+        self.began = header.began;
         let container = found.container.get_or_insert_with(|| header.container.clone()).clone();
         let run = *found.run.get_or_insert(header.run);
         if (&container, run) != (&header.container, header.run) {
@@ -188,6 +200,7 @@ impl<'a> State<'a> {
 
     fn exec(&mut self, exec: &ExecLine, found: &mut Verification) {
         let number = self.read.lines;
+        self.named(exec.by, found);
         self.number(exec.exec, found);
         if exec.exec == 1 {
             self.first_pid = Some(exec.pid);
@@ -205,7 +218,7 @@ impl<'a> State<'a> {
                 found.problem(REPORT, None, problem);
             }
         }
-        let key = (Time::from_boot(exec.t, self.offset), exec.pid);
+        let key = (self.began.plus_ns(exec.t), exec.pid);
         let known = self.known.get_mut(&key);
         // Findings that were too many are on no record but this.
         let omitted = self.report.is_some_and(|report| report.findings_omitted > 0);
@@ -236,6 +249,14 @@ impl<'a> State<'a> {
         self.judge.again(number, exec, key.0, known, omitted, found);
     }
 
+    /// An exec that a line names has a line before it.
+    fn named(&self, exec: Option<u64>, found: &mut Verification) {
+        if let Some(exec) = exec.filter(|exec| !self.sequences.contains(*exec)) {
+            let problem = format!("changed: it names exec {exec}, which no line before it has");
+            found.problem_unless(self.excused, EXECS, self.read.lines, problem);
+        }
+    }
+
     /// Numbers rise by one; a hole is a loss, which the report has to say.
     fn number(&mut self, sequence: u64, found: &mut Verification) {
         let number = self.read.lines;
@@ -255,6 +276,9 @@ impl<'a> State<'a> {
 
     fn end(mut self, digest: &str, found: &mut Verification) {
         found.events = Some(self.read);
+        if self.foreign {
+            return;
+        }
         self.judge.end(found);
         let execs = self.sequences.count();
         found.judged.execs = execs;
@@ -263,13 +287,10 @@ impl<'a> State<'a> {
         }
         let open = self.read.lines - self.sealed;
         match (self.read.chain_values, self.report) {
-            (0, Some(report)) if report.log.is_some() && execs > 0 => {
+            (0, Some(_)) if execs > 0 => {
                 found.problem(EXECS, None, "the chain values are missing");
             }
-            (0, _) if execs > 0 => {
-                found.note(format!("{EXECS} has no chain: an earlier version wrote it"));
-            }
-            (1.., None) if open > 0 => {
+            (_, None) if open > 0 => {
                 let first = self.sealed + 1;
                 found.note(format!(
                     "{EXECS} from line {first} on: no chain value speaks for it yet"
@@ -349,6 +370,12 @@ impl<'a> State<'a> {
             found.problem(REPORT, None, problem);
         }
     }
+}
+
+/// When the machine was booted: what the times count from where no header says else.
+fn boot(recorded: &Recorded) -> Time {
+    let offset = recorded.attached.as_ref().map_or(0, |attached| attached.boot_to_unix_ns);
+    Time::from_boot(0, offset)
 }
 
 /// Whether a process of the report is this exec.

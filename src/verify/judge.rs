@@ -55,25 +55,24 @@ impl<'a> Judge<'a> {
             self.counts.cut += 1;
             return;
         }
-        if exec.argv.iter().any(|argument| secret(argument)) {
+        let argv = exec.argv();
+        if argv.iter().any(|argument| secret(argument)) {
             self.counts.redacted += 1;
             return;
         }
         self.counts.again += 1;
         self.argv.clear();
-        for argument in &exec.argv {
+        for argument in argv {
             self.argv.extend_from_slice(argument);
             self.argv.push(0);
         }
         let flags = Flags::NAMES.into_iter().filter(|(_, name)| exec.has_flag(name));
         let event = Exec {
             sequence: exec.exec,
-            time: exec.t,
-            process: exec.process(),
-            container_pid: exec.cpid,
+            container_pid: exec.container_pid(),
             uid: exec.uid,
             path: &exec.path,
-            name: exec.name.as_deref().unwrap_or(&exec.path),
+            name: exec.name(),
             argv: Argv(&self.argv),
             argv_len: self.argv.len() as u64,
             flags: flags.fold(Flags::default(), |all, (flag, _)| all.with(flag)),

@@ -34,7 +34,7 @@ pub(super) fn watch(store: &Store, id: &str, args: &Args) -> anyhow::Result<Exit
         lost: 0,
         json: args.json,
         started: None,
-        boot_to_unix_ns: 0,
+        events_began: None,
     };
     let mut annotations: Followed<'_, Line> = Followed::new(&run, ANNOTATIONS);
     let mut execs = args.all.then(|| Followed::new(&run, EXECS));
@@ -139,8 +139,8 @@ struct View {
     json: bool,
     /// When recording began.
     started: Option<Time>,
-    /// For the times in the event file, which are since boot.
-    boot_to_unix_ns: i64,
+    /// What the times in the event file count from.
+    events_began: Option<Time>,
 }
 
 impl View {
@@ -190,16 +190,17 @@ impl View {
 
     /// Reads a line of the event file; none when there is nothing to show of it.
     fn event(&mut self, bytes: &[u8]) -> anyhow::Result<Option<Event>> {
-        if let Ok(header) = serde_json::from_slice::<Header>(bytes) {
-            self.boot_to_unix_ns = header.boot_to_unix_ns;
+        if execlog::is_header(bytes) {
+            self.events_began = Some(Header::parse(bytes).context(EXECS)?.began);
         }
         let parsed = execlog::Line::parse(bytes).ok();
-        let boot_ns = match &parsed {
+        let t = match &parsed {
             Some(execlog::Line::Exec(exec)) => exec.t,
             Some(execlog::Line::Exit(exit)) => exit.t,
             // As soon as possible.
-            _ => 0,
+            _ => i64::MIN,
         };
+        let began = self.events_began.unwrap_or(Time(jiff::Timestamp::UNIX_EPOCH));
         let what = match parsed {
             _ if self.json => {
                 let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
@@ -210,7 +211,7 @@ impl View {
             // Losses are told by the annotation log.
             _ => return Ok(None),
         };
-        Ok(Some(Event { time: Time::from_boot(boot_ns, self.boot_to_unix_ns), what }))
+        Ok(Some(Event { time: began.plus_ns(t), what }))
     }
 
     /// Shows a line of the event file.
@@ -219,11 +220,11 @@ impl View {
             None => return Ok(Next::More),
             Some(Event { what: What::Json(text), .. }) => text,
             Some(Event { time, what: What::Exec(exec) }) => {
-                let argv = match exec.argv.as_slice() {
+                let argv = match exec.argv() {
                     [] => std::slice::from_ref(&exec.path),
                     argv => argv,
                 };
-                text::live_exec(self.since_start(time), exec.cpid, argv, self.layout)
+                text::live_exec(self.since_start(time), exec.container_pid(), argv, self.layout)
             }
         };
         Ok(if self.status.print(&text)? { Next::More } else { Next::Stop })
