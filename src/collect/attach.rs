@@ -97,7 +97,6 @@ pub fn attach(
 ) -> Attached {
     let begun = clock::boot_ns();
     let bundle = Bundle::read(&state.bundle);
-
     let unread = Bundle::default();
     let known = bundle.as_ref().unwrap_or(&unread);
     let on_error = on_error(settings, known);
@@ -122,17 +121,14 @@ pub fn attach(
         stage,
         begun,
     };
-
     kept.step(Privileges::Record);
     let recorded = record(settings, &target, Some(kept));
-
     kept.step(Privileges::Read);
     match recorded {
         Ok(None) => return Attached::Already,
         Ok(Some(recording)) => recording.announce(),
         Err(reason) => return Attached::Failed { reason, on_error },
     }
-
     match spawn_collector(config, &target.id, target.pid) {
         Ok(collector) => Attached::Recording { collector },
         // The kernel records all the same: poststop will drain the ring.
@@ -163,15 +159,11 @@ pub(super) fn record(
             break held;
         }
     };
-
     let (directory, number) = report_directory(settings, &target.id)?;
-
     let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut attachment = attachment(settings, target, name, number);
-
     // Before the scope is registered, so that a scope always has somebody to ask.
     attachment.write(&held.run)?;
-
     let registered = begin_events(&directory, &attachment).and_then(|()| match &target.scope {
         Ok(scope) => register(settings, scope, kept),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
@@ -217,7 +209,6 @@ impl Recording {
         let attached = &attachment.attached;
         let boot = clock::boot_ns() as f64 - attached.attach_ms * 1e6;
         let time = Time::from_boot(boot as u64, attached.boot_to_unix_ns);
-
         let written = directory.append(file::ANNOTATIONS).and_then(|file| {
             Log::begin(file, &attached.container.id).attached(time, attached).map_err(|error| {
                 CollectError::io(&directory.path().join(file::ANNOTATIONS), "write", error)
@@ -235,7 +226,6 @@ fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(
         names: &|| evidence::names(&Detector::builtin()),
         ring_bytes: settings.ring_bytes,
     };
-
     let key = ScopeKey {
         cgroup: scope.id,
         depth: scope.depth,
