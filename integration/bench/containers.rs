@@ -11,7 +11,7 @@ use std::{process::Stdio, time::Instant};
 const STAGES: [&str; 2] = ["createRuntime", "poststop"];
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let ours = Container::new(&dir, "ours").args(&["/bin/true"]);
     let nothing = program("nothing");
     let other = Container::new(&dir, "other").args(&["/bin/true"]).other_hooks(&nothing, &STAGES);

@@ -25,7 +25,7 @@ const URL: &str = "http://198.51.100.9/x";
 const STORM: &str = "100000000";
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     let curl = dir.path("curl");
     fs::copy(&stage.nothing, &curl).unwrap();

@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 /// The hook at a start, with a probe set that is loaded and a pool that is full.
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     stage.watched("first").end();
     let pairs = warm(&stage, plan.pairs);
@@ -51,7 +51,7 @@ pub(super) fn warm(stage: &Stage<'_>, count: usize) -> Pairs {
 
 /// The first hook after boot: loads, pins, inserts its own ring.
 pub(super) fn measure_cold(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     let mut pairs = Pairs::default();
     for number in 0..plan.rounds {
@@ -67,7 +67,7 @@ pub(super) fn measure_cold(plan: &Plan, rows: &mut Vec<Row>) {
 
 /// From the poststop hook's start to a report of 1,000 execs.
 pub(super) fn measure_end(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     let mut pairs = Pairs::default();
     for number in 0..plan.rounds {

@@ -57,7 +57,7 @@ const PLACES: [(&str, &str); 3] = [
 ];
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     let ours = |round: usize| {
         let stand_in = stage.watched(&format!("loop-{round}"));

@@ -11,7 +11,7 @@ use std::{
 };
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     let processors = thread::available_parallelism().unwrap().get() as u64;
     let seconds = plan.storm.seconds;

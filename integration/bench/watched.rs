@@ -23,7 +23,7 @@ const RING: &str = "256KiB";
 const RING_KIB: f64 = 256.0;
 
 pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
-    let dir = Dir::with_bpffs();
+    let dir = Dir::like_a_host();
     dir.configure(&format!("[ring]\nsize = \"{RING}\""));
     let stage = Stage::new(&dir);
     // Neither can be measured in turn with that many: half of it is before and half behind.
