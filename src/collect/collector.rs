@@ -128,7 +128,11 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     let moved = detach();
     // Until it is confined; for the thread that fills the pool, to its end.
     let _ = Kept::of(Privileges::Collect, Privileges::Collect);
-    let Lock::Held(held) = Lock::take(settings, id)? else { return Ok(()) };
+    let Lock::Held(held) = Lock::take(settings, id)? else {
+        // Somebody has ended it, or is at it. What is left to do is for those that come.
+        let probes = open_probes(settings)?;
+        return Ok(probes.fill_pool(&settings.bpffs, settings.pool, settings.ring_bytes)?);
+    };
     let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
     held.run.remove(PID)?;
     held.run.put_new(PID, format!("{}\n", process::id()).as_bytes())?;
@@ -182,7 +186,9 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         // A report that cannot be written leaves everything to poststop or `gc`, which have
         // other means, and somebody to tell.
         report(settings, session, drain.as_ref(), ending)?;
-        release(settings, held, slot.map(|slot| (&probes, slot)))
+        release(held, slot.map(|slot| (&probes, slot)))?;
+        // Poststop has gone on.
+        Ok(probes.recycle(&settings.bpffs)?)
     })
 }
 

@@ -123,13 +123,13 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     let mut session = match Session::open(settings, attachment) {
         Ok(session) => session,
         // Its log and report are beyond us; the next start of this id is not.
-        Err(error) => return release(settings, held, recording).and(Err(error)),
+        Err(error) => return release(held, recording).and(Err(error)),
     };
     let report = session.directory.path().join(file::REPORT);
     if let Some(written) = session.directory.content(file::REPORT)? {
         // By a collector that could not release, or was killed before or in what follows.
         let concluded = conclude(settings, &mut session, &written);
-        return release(settings, held, recording).and(concluded).map(|()| Ended::Nothing);
+        return release(held, recording).and(concluded).map(|()| Ended::Nothing);
     }
     // Where there never was a collector, nobody has started it.
     let _ = spawn_exporter(settings, &container);
@@ -143,7 +143,7 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     // controls needs none.
     let reported = write_up(settings, session, drain, ended);
     // Whatever became of it: nobody comes after us, and the next start of this id may.
-    let released = release(settings, held, recording);
+    let released = release(held, recording);
     let verdict = reported?;
     released?;
     Ok(Ended::TakenOver { verdict, report })
@@ -193,21 +193,16 @@ pub(super) fn write_up(
 
 /// Stops recording and removes the run directory; in this order, so that whoever finds
 /// the directory finishes the job. (Before Linux 5.19 a collector without privileges
-/// cannot; poststop and `gc` can.) The ring goes last: that waits for the kernel, and the
-/// container's engine need not. After a kill, `gc` finds a slot that nobody's directory names.
+/// cannot; poststop and `gc` can.) The ring stays: its removal waits for the kernel, and the
+/// container's engine need not. A collector takes it back at its own end, or when it fills
+/// the pool; `gc` too, and a slot that nobody's directory names after a kill.
 pub(super) fn release(
-    settings: &Settings,
     held: Held,
     recording: Option<(&ProbeSet, SlotId)>,
 ) -> Result<(), CollectError> {
     let Some((probes, slot)) = recording else { return remove_run(held.run) };
-    let cgroup = probes.unregister(slot)?;
-    let Held { run, lock } = held;
-    remove_run(run)?;
-    // Poststop waits for it.
-    drop(lock);
-    probes.release_if(&settings.bpffs, slot, cgroup)?;
-    Ok(())
+    probes.retire(slot)?;
+    remove_run(held.run)
 }
 
 /// Drains what is left, writes the report and the log's last line.

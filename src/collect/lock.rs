@@ -43,7 +43,7 @@ pub(super) struct Held {
     pub(super) run: Directory,
     /// A POSIX lock ends when its process closes *any* descriptor of the file, so
     /// this is the only one.
-    pub(super) lock: File,
+    lock: File,
 }
 
 /// The lock of another process.

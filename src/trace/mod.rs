@@ -2,7 +2,7 @@
 //! the probe set, registers scopes, drains rings.
 //!
 //! A scope's life is a chain: [`ProbeSet::open_or_load`] → [`ProbeSet::register`] →
-//! [`Drain::open`] → [`Drain::read`]/[`Drain::commit`] → [`ProbeSet::release`].
+//! [`Drain::open`] → [`Drain::read`]/[`Drain::commit`] → [`ProbeSet::retire`].
 
 mod drain;
 mod error;

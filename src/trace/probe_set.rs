@@ -4,7 +4,7 @@ use super::{
     TraceError,
     load::load,
     names::{self, Rank},
-    slots::{DEPTHS, HostFacts, READY, SLOTS, SlotId, SlotTable, TAKEN, VACANT},
+    slots::{DEPTHS, HostFacts, READY, SLOTS, SPENT, SlotId, SlotTable, TAKEN, VACANT},
 };
 use libbpf_rs::{
     Link, MapCore as _, MapFlags, MapHandle, MapType, libbpf_sys::bpf_map_create_opts,
@@ -150,14 +150,29 @@ impl ProbeSet {
         self.taken().find(|(_, taken)| *taken == cgroup).map(|(id, _)| id)
     }
 
-    /// Takes back the slots that a killed filler of the pool has left.
+    /// Takes back the slots that a killed filler of the pool has left, and what
+    /// [`ProbeSet::retire`] has.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn reclaim(&self, bpffs: &Path) -> Result<(), TraceError> {
         // No filler is at work while this is held.
         let _lock = lock(bpffs)?;
-        self.taken().filter(|(_, cgroup)| *cgroup == 0).try_for_each(|(id, _)| self.release(id))
+        let left = self.taken().filter(|(_, cgroup)| *cgroup == 0);
+        left.map(|(id, _)| id).chain(self.spent()).try_for_each(|id| self.release(id))
+    }
+
+    /// Takes back the slots of scopes that have ended: waits for the kernel.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn recycle(&self, bpffs: &Path) -> Result<(), TraceError> {
+        let _lock = lock(bpffs)?;
+        self.spent().try_for_each(|id| self.release(id))
+    }
+
+    fn spent(&self) -> impl Iterator<Item = SlotId> {
+        SlotTable::ids().filter(|id| self.slots.get(*id).state.load(Ordering::Acquire) == SPENT)
     }
 
     /// The scopes that `owner` registered: their slots and cgroup ids.
@@ -196,7 +211,8 @@ impl ProbeSet {
         Ok(id)
     }
 
-    /// Makes rings ahead until `target` are ready, so that a hook only claims one.
+    /// Makes rings ahead until `target` are ready, so that a hook only claims one, and takes
+    /// back what others have not waited for.
     ///
     /// # Errors
     /// When the kernel refuses a ring.
@@ -215,7 +231,7 @@ impl ProbeSet {
                 Err(_) => self.vacate(id),
             }
         }
-        inserted
+        inserted.and_then(|()| self.spent().try_for_each(|id| self.release(id)))
     }
 
     fn insert_ring(&self, id: SlotId, ring_bytes: u32) -> Result<(), TraceError> {
@@ -260,7 +276,7 @@ impl ProbeSet {
                 .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
                 .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
         });
-        unregistered.map(drop).and(rings).and(numbers)?;
+        unregistered.and(rings).and(numbers)?;
         self.vacate(id);
         Ok(())
     }
@@ -280,12 +296,19 @@ impl ProbeSet {
         Ok(is_same)
     }
 
-    /// Stops the recording of a slot's scope; its ring can still be drained. Gives its cgroup
-    /// id.
+    /// Ends the recording of a slot's scope, which is drained, and waits for nothing. Its ring
+    /// stays until somebody takes it back: [`ProbeSet::recycle`].
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub fn unregister(&self, id: SlotId) -> Result<u64, TraceError> {
+    /// When the kernel refuses; the slot then stays taken for `gc`.
+    pub fn retire(&self, id: SlotId) -> Result<(), TraceError> {
+        self.unregister(id)?;
+        self.slots.get(id).state.store(SPENT, Ordering::Release);
+        Ok(())
+    }
+
+    /// Stops the recording of a slot's scope; its ring can still be drained.
+    fn unregister(&self, id: SlotId) -> Result<(), TraceError> {
         let slot = self.slots.get(id);
         let cgroup = slot.cgroup.load(Ordering::Acquire);
         let inum = slot.pid_namespace.load(Ordering::Acquire);
@@ -294,7 +317,7 @@ impl ProbeSet {
             0 => Ok(()),
             inum => self.remove_key("pid_namespaces", &inum.to_ne_bytes(), id),
         };
-        scopes.and(namespaces).map(|()| cgroup)
+        scopes.and(namespaces)
     }
 
     /// Deletes `key`, if it still names slot `id`: inode numbers are used again.

@@ -30,6 +30,8 @@ pub(super) const VACANT: u32 = 0;
 pub(super) const READY: u32 = 1;
 /// It belongs to a scope, or to somebody who is setting it up or taking it down.
 pub(super) const TAKEN: u32 = 2;
+/// Its scope has ended; a program may be in its ring still.
+pub(super) const SPENT: u32 = 3;
 
 /// `struct bw_slot`.
 #[repr(C)]
