@@ -206,13 +206,14 @@ impl ProbeSet {
         slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
         slot.owner.store(key.owner, Ordering::Release);
         if vacant {
-            self.insert_ring(id, ring_bytes).inspect_err(|_| self.vacate(id))?;
+            self.insert_ring(id, ring_bytes).inspect_err(|_| self.set_free(id, VACANT))?;
         }
         Ok(id)
     }
 
     /// Makes rings ahead until `target` are ready, so that a hook only claims one, and takes
-    /// back what others have not waited for.
+    /// back what others have not waited for: first of all by putting new rings there, which
+    /// waits for the kernel as making one does, and once for both.
     ///
     /// # Errors
     /// When the kernel refuses a ring.
@@ -220,15 +221,16 @@ impl ProbeSet {
         let _lock = lock(bpffs)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
         let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
-        let ids: Vec<SlotId> = SlotTable::ids()
-            .filter(|id| self.slots.get(*id).take(VACANT))
-            .take((target as usize).saturating_sub(ready))
-            .collect();
+        let vacant = SlotTable::ids().filter(|id| self.slots.get(*id).take(VACANT));
+        let ids: Vec<SlotId> =
+            self.spent().chain(vacant).take((target as usize).saturating_sub(ready)).collect();
         let inserted = self.insert_rings(&ids, ring_bytes);
         for id in ids {
-            match inserted {
-                Ok(()) => self.slots.get(id).state.store(READY, Ordering::Release),
-                Err(_) => self.vacate(id),
+            let was_spent = state(&id) == SPENT;
+            if inserted.is_ok() && (!was_spent || self.reset(id).is_ok()) {
+                self.set_free(id, READY);
+            } else if !was_spent {
+                self.set_free(id, VACANT);
             }
         }
         inserted.and_then(|()| self.spent().try_for_each(|id| self.release(id)))
@@ -260,7 +262,6 @@ impl ProbeSet {
     /// When the kernel refuses; the slot then stays taken for `gc`.
     fn release(&self, id: SlotId) -> Result<(), TraceError> {
         let unregistered = self.unregister(id);
-        self.host.get().spills.iter().for_each(|spill| spill.free(id));
         let rings = self.map("rings").and_then(|rings| {
             // Waits for an RCU grace period: no program is in the slot afterwards.
             match rings.delete(&id.0.to_ne_bytes()) {
@@ -270,15 +271,19 @@ impl ProbeSet {
                 _ => Ok(()),
             }
         });
-        let numbers = self.map("numbers").and_then(|numbers| {
-            let zero = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().unwrap_or(1)];
-            numbers
-                .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
-                .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
-        });
-        unregistered.and(rings).and(numbers)?;
-        self.vacate(id);
+        let reset = self.reset(id);
+        unregistered.and(rings).and(reset)?;
+        self.set_free(id, VACANT);
         Ok(())
+    }
+
+    /// Forgets what a slot's scope has counted, once no program is in it any more.
+    fn reset(&self, id: SlotId) -> Result<(), TraceError> {
+        self.host.get().spills.iter().for_each(|spill| spill.free(id));
+        let zero = vec![vec![0; 8]; libbpf_rs::num_possible_cpus().unwrap_or(1)];
+        self.map("numbers")?
+            .update_percpu(&id.0.to_ne_bytes(), &zero, MapFlags::ANY)
+            .map_err(|e| TraceError::bpf("reset the numbers of a slot", e))
     }
 
     /// Releases a slot if it still is the one of `cgroup`: since it was looked at, its
@@ -331,10 +336,11 @@ impl ProbeSet {
         Ok(())
     }
 
-    fn vacate(&self, id: SlotId) {
+    /// Lets others take a slot, which is in this `state` then.
+    fn set_free(&self, id: SlotId, state: u32) {
         let slot = self.slots.get(id);
         slot.clear();
-        slot.state.store(VACANT, Ordering::Release);
+        slot.state.store(state, Ordering::Release);
     }
 
     /// Opens one of the pinned maps.
