@@ -8,7 +8,7 @@ mod own;
 mod populated;
 
 pub use error::CgroupError;
-pub use own::{Fresh, move_to_own, remove_left};
+pub use own::{Fresh, collectors, move_to_own, remove_left};
 pub use populated::Populated;
 
 use crate::host;

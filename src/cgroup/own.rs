@@ -2,7 +2,10 @@
 
 use super::{CgroupError, Scope, cgroup_of};
 use crate::host;
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    libc,
+};
 use std::{
     fs::{self, File},
     io,
@@ -14,24 +17,44 @@ const COLLECTORS: &str = "buildwarden";
 /// What the names of the others begin with.
 const FRESH: &str = "buildwarden-";
 
-/// Moves this process to a cgroup that collectors share: the container's would take
-/// it along when it is killed, and would be charged for it.
+/// The directory of the cgroup that collectors share: the container's would take them along
+/// when it is killed, and would be charged for them.
+///
+/// # Errors
+/// When there is no cgroup v2, or it cannot be written.
+pub fn collectors() -> Result<File, CgroupError> {
+    let directory = host::cgroup2_mount()?.join(COLLECTORS);
+    made(&directory, || File::open(&directory))
+}
+
+/// Moves this process there, unless it began there.
 ///
 /// # Errors
 /// When there is no cgroup v2, or it cannot be written.
 pub fn move_to_own() -> Result<(), CgroupError> {
+    if cgroup_of("self").is_ok_and(|own| own == Path::new("/").join(COLLECTORS)) {
+        return Ok(());
+    }
     let directory = host::cgroup2_mount()?.join(COLLECTORS);
-    let procs = directory.join("cgroup.procs");
+    // "0" is the writing process.
+    made(&directory, || fs::write(directory.join("cgroup.procs"), "0"))
+}
+
+/// Does something in a cgroup, which is made where it is missing.
+fn made<T>(directory: &Path, work: impl Fn() -> io::Result<T>) -> Result<T, CgroupError> {
+    // What is removed while it is open is no device any more.
+    let is_gone = |error: &io::Error| {
+        error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
+    };
     loop {
-        // "0" is the writing process.
-        match fs::write(&procs, "0") {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => return result.map_err(CgroupError::io(&procs)),
+        match work() {
+            Err(error) if is_gone(&error) => {}
+            result => return result.map_err(CgroupError::io(directory)),
         }
-        // Once more when `remove_left` was faster than the next write.
-        match fs::create_dir(&directory) {
+        // Once more when `remove_left` was faster than the next try.
+        match fs::create_dir(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(CgroupError::io(&directory)(error));
+                return Err(CgroupError::io(directory)(error));
             }
             _ => {}
         }

@@ -15,9 +15,8 @@ use crate::{
     confine::{Calls, Kept, Privileges, Reach, confine},
     oci::ContainerId,
     report::model::Container,
-    trace::{self, Drain, ProbeSet},
+    trace::{self, Drain, Forked, ProbeSet, fork_into},
 };
-use fork::{Fork, fork};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     signal::{SigSet, Signal},
@@ -96,9 +95,12 @@ fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Res
         .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    match fork()? {
-        Fork::Parent(pid) => Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::Other.into()),
-        Fork::Child => {
+    // Where it cannot begin there, it goes there by itself, and says so in its report.
+    let own = cgroup::collectors().ok();
+    let forked = fork_into(own.as_ref().map(File::as_fd)).or_else(|_| fork_into(None));
+    match forked? {
+        Forked::Parent(pid) => Ok(pid),
+        Forked::Child => {
             let _ = command.exec();
             process::exit(127)
         }

@@ -7,6 +7,7 @@
 mod drain;
 mod error;
 mod features;
+mod fork;
 mod load;
 mod mapping;
 mod messages;
@@ -20,6 +21,7 @@ mod verifier;
 pub use drain::Drain;
 pub use error::TraceError;
 pub use features::{Feature, Trial};
+pub use fork::{Forked, fork_into};
 pub use names::Rank;
 pub use priority::real_time;
 pub use probe_set::{ProbeSet, ScopeKey, Setup, pin_directory, unload};
