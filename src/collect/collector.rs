@@ -97,8 +97,7 @@ fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Res
         .stderr(Stdio::null());
     // Where it cannot begin there, it goes there by itself, and says so in its report.
     let own = cgroup::collectors().ok();
-    let forked = fork_into(own.as_ref().map(File::as_fd)).or_else(|_| fork_into(None));
-    match forked? {
+    match fork_into(own.as_ref().map(File::as_fd))? {
         Forked::Parent(pid) => Ok(pid),
         Forked::Child => {
             let _ = command.exec();

@@ -1,6 +1,9 @@
 //! A process that begins in a cgroup.
 
-use nix::libc;
+use nix::{
+    libc,
+    unistd::{ForkResult, fork},
+};
 use rustix::process::Pid;
 use std::{
     io,
@@ -19,20 +22,28 @@ pub enum Forked {
     Child,
 }
 
-/// fork(2), into a cgroup where there is one. Who is moved to it later has the kernel wait for
-/// an RCU grace period meanwhile, and with it every engine that makes or removes a cgroup.
+/// Forks into a cgroup where there is one and the system lets us: filters of system calls
+/// refuse clone3(2) as a whole. Who is moved to a cgroup later has the kernel wait for an RCU
+/// grace period meanwhile, and with it every engine that makes or removes a cgroup.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// When the kernel refuses fork(2) too.
 pub fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
-    let mut flags = 0;
-    let mut descriptor = 0;
-    if let Some(cgroup) = cgroup {
-        flags = INTO_CGROUP;
-        descriptor = cgroup.as_raw_fd() as u64;
-    }
+    let pid = match cgroup.and_then(clone_into) {
+        Some(pid) => pid,
+        // SAFETY: the child executes something or exits, as who calls this is told.
+        None => match unsafe { fork() }? {
+            ForkResult::Parent { child } => child.as_raw(),
+            ForkResult::Child => 0,
+        },
+    };
+    Ok(Pid::from_raw(pid).map_or(Forked::Child, Forked::Parent))
+}
+
+/// The child's pid, or 0 in the child; `None` when the kernel refuses.
+fn clone_into(cgroup: BorrowedFd<'_>) -> Option<i32> {
     let arguments = libc::clone_args {
-        flags,
+        flags: INTO_CGROUP,
         pidfd: 0,
         child_tid: 0,
         parent_tid: 0,
@@ -42,7 +53,7 @@ pub fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
         tls: 0,
         set_tid: 0,
         set_tid_size: 0,
-        cgroup: descriptor,
+        cgroup: cgroup.as_raw_fd() as u64,
     };
     // SAFETY: the child has a copy of the memory, on the same stack, as after fork(2). What the
     // C library would see to are locks that other threads hold, and its own number of the
@@ -50,9 +61,5 @@ pub fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     let pid = unsafe {
         libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>())
     };
-    match pid {
-        0 => Ok(Forked::Child),
-        1.. => Ok(Forked::Parent(Pid::from_raw(pid as i32).ok_or(io::ErrorKind::Other)?)),
-        _ => Err(io::Error::last_os_error()),
-    }
+    i32::try_from(pid).ok().filter(|pid| *pid >= 0)
 }
