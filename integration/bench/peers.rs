@@ -187,6 +187,7 @@ impl Running<'_> {
         let mut before = None;
         while self.process.is_some() && before != Some(size()) && begun.elapsed() < PATIENCE {
             before = Some(size());
+            // Longer than any peer keeps back what it has seen.
             thread::sleep(Duration::from_millis(200));
         }
         self.process = None;
