@@ -1,7 +1,7 @@
 //! Every spelling of an address, and which of them a tool accepts.
 
+pub(super) use super::terms::Spelling;
 use percent_encoding::percent_decode;
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,41 +9,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Accepts(u8);
 
-/// One thing that a tool may accept, as grammars name it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Spelling {
-    /// One to four parts in decimal, octal or hexadecimal: `inet_aton(3)`.
-    Parts,
-    /// A single decimal number (part of `Parts`; ncat takes it for a port).
-    Number,
-    /// Percent-encoded bytes.
-    Percent,
-    /// Unicode digits and dots, as IDNA maps them.
-    Unicode,
-    /// A dot after the last part.
-    TrailingDot,
-}
-
 impl Accepts {
     /// Everything that `getaddrinfo(3)` of glibc and musl accepts.
-    pub(super) const RESOLVER: Accepts =
-        Accepts(1 << Spelling::Parts as u8 | 1 << Spelling::Number as u8);
+    pub(super) const RESOLVER: Accepts = Accepts::of(&[Spelling::Parts, Spelling::Number]);
     /// Four decimal parts and IPv6 only: `inet_pton(3)`.
-    pub(super) const STRICT: Accepts = Accepts(0);
+    pub(super) const STRICT: Accepts = Accepts::of(&[]);
     /// What some URL parser accepts: for URLs in texts that other programs will read.
-    pub(super) const URL: Accepts = Accepts(
-        Accepts::RESOLVER.0 | 1 << Spelling::Percent as u8 | 1 << Spelling::TrailingDot as u8,
-    );
+    pub(super) const URL: Accepts =
+        Accepts::of(&[Spelling::Parts, Spelling::Number, Spelling::Percent, Spelling::TrailingDot]);
+
+    /// These spellings.
+    pub(super) const fn of(mut list: &[Spelling]) -> Accepts {
+        let mut bits = 0;
+        while let [spelling, rest @ ..] = list {
+            bits |= 1 << *spelling as u8;
+            list = rest;
+        }
+        Accepts(bits)
+    }
 
     const fn has(self, spelling: Spelling) -> bool {
         self.0 & (1 << spelling as u8) != 0
-    }
-}
-
-impl FromIterator<Spelling> for Accepts {
-    fn from_iter<I: IntoIterator<Item = Spelling>>(items: I) -> Self {
-        Accepts(items.into_iter().fold(0, |bits, spelling| bits | 1 << spelling as u8))
     }
 }
 
@@ -254,16 +240,14 @@ mod tests {
 
     #[test]
     fn a_host_is_read_as_the_tool_accepts_it() {
-        let all = [
+        let all = Accepts::of(&[
             Spelling::Parts,
             Spelling::Number,
             Spelling::Percent,
             Spelling::Unicode,
             Spelling::TrailingDot,
-        ]
-        .into_iter()
-        .collect();
-        let no_number = [Spelling::Parts].into_iter().collect();
+        ]);
+        let no_number = Accepts::of(&[Spelling::Parts]);
         let cases: &[(&str, Accepts, Option<&str>)] = &[
             ("8.8.8.8.", all, Some("8.8.8.8")),
             ("8.8.8.8.", Accepts::RESOLVER, None),

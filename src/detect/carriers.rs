@@ -1,4 +1,4 @@
-//! Names of what runs tools. A probe set is loaded with them: see `build.rs`.
+//! Names of what runs tools. A probe set is loaded with them: see `build/main.rs`.
 
 /// The usual names of programs that are otherwise known by how their names begin.
 pub(super) const CARRIERS: [&str; 32] = [

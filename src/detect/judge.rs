@@ -1,19 +1,18 @@
 //! The detector: from an exec to findings.
 
 use super::advice::{self, Evidence};
+use super::builtin;
 use super::carriers::CARRIERS;
 use super::collected::Collected;
 use super::explain::Reading;
 use super::finding::{Address, Allowed, Finding, Importance, Judgement, Signal, Tool};
-use super::grammar::{Grammar, Kind, Standing};
+use super::grammar::{ANY_ARGUMENT, Grammar, Kind, Standing};
 use super::options::{Flat, Item, Options};
 use super::place::Reader;
 use super::policy::{Context, Policy};
 use super::recipe::{Looks, Recipe, RecipeError};
 use super::tool::{Found, Program, Programs, plain_name};
-use super::{builtin, grammar};
 use crate::event::{Exec, Flags, base_name};
-use std::sync::Arc;
 
 /// Compiled recipes, grammars and policy.
 #[derive(Clone, Debug)]
@@ -55,12 +54,12 @@ impl Detector {
 
     /// A detector of these recipes, in the order of their findings.
     pub fn new(recipes: Vec<Recipe>, policy: Policy) -> Result<Detector, RecipeError> {
-        let mut programs = builtin::programs()?;
+        let mut programs = Programs::builtin();
         for extra in &policy.tools {
             let grammar = match &extra.like {
-                None => Arc::new(grammar::any_argument(&extra.name)),
-                Some(like) => match programs.named(like) {
-                    Some(program) => Arc::clone(&program.grammar),
+                None => &ANY_ARGUMENT,
+                Some(like) => match programs.named(like.as_bytes()) {
+                    Some(program) => program.grammar,
                     None => {
                         return Err(RecipeError::Like {
                             name: extra.name.clone(),
@@ -69,16 +68,14 @@ impl Detector {
                     }
                 },
             };
-            let program =
-                Program { name: extra.name.as_str().into(), grammar, carries: None, applet: false };
-            programs.name(extra.name.as_bytes(), Arc::new(program));
+            programs.add(&extra.name, grammar);
         }
         for (index, recipe) in recipes.iter().enumerate() {
             if recipes[..index].iter().any(|other| other.name == recipe.name) {
                 return Err(RecipeError::Twice(recipe.name.clone()));
             }
             for tool in recipe.tools.iter().chain(&recipe.shells) {
-                if programs.named(tool).is_none() {
+                if programs.named(tool.as_bytes()).is_none() {
                     return Err(RecipeError::Tool {
                         recipe: recipe.name.clone(),
                         tool: tool.clone(),
@@ -110,8 +107,8 @@ impl Detector {
     fn names(&self, standing: Standing) -> impl Iterator<Item = &str> {
         self.programs
             .all()
-            .filter(move |(_, program)| program.grammar.standing == standing)
-            .filter_map(|(name, _)| str::from_utf8(name).ok())
+            .filter(move |program| program.grammar.standing == standing)
+            .map(|program| &*program.name)
     }
 
     /// What to do about a finding of one of these recipes.
@@ -230,7 +227,7 @@ impl Detector {
         let program = identity.program;
         let collected = Collected::new(&self.policy, context, &program.name);
         let mut reader = Reader::new(&self.programs, collected, exec.argv.0.len());
-        reader.arguments(&program.grammar, identity.arguments.clone());
+        reader.arguments(program.grammar, identity.arguments.clone());
         reader.sink
     }
 
@@ -303,9 +300,9 @@ impl Detector {
         mut arguments: Flat<'a>,
         binfmt: bool,
     ) -> Option<Identity<'_, 'a>> {
-        let mut grammar = Arc::clone(&carrier.grammar);
+        let mut grammar = carrier.grammar;
         for _ in 0..MOST_CARRIERS {
-            let Carried { program, argv0, arguments: rest } = carried_program(&grammar, arguments)?;
+            let Carried { program, argv0, arguments: rest } = carried_program(grammar, arguments)?;
             arguments = rest;
             // With binfmt_misc's P flag, argv[0] stands between the program and its arguments.
             if binfmt {
@@ -321,9 +318,7 @@ impl Detector {
                         .applet(argv0.unwrap_or(program), arguments, Some(program))
                         .map(|identity| Identity { signal, ..identity });
                 }
-                Found::Program(found) if found.carries.is_some() => {
-                    grammar = Arc::clone(&found.grammar)
-                }
+                Found::Program(found) if found.carries.is_some() => grammar = found.grammar,
                 Found::Program(found) => {
                     return Some(Identity { program: found, signal, arguments });
                 }
@@ -374,13 +369,12 @@ fn covers(recipe: &Recipe, program: &Program, policy: &Policy) -> bool {
 
 /// Names that are spelled like this one, or some that are known.
 fn near(programs: &Programs, name: &str) -> String {
-    let mut names: Vec<(f64, String)> = programs
+    let mut names: Vec<(f64, &str)> = programs
         .all()
-        .filter(|(_, program)| program.grammar.standing == Standing::Tool)
-        .map(|(known, _)| String::from_utf8_lossy(known).into_owned())
-        .map(|known| (strsim::jaro_winkler(name, &known), known))
+        .filter(|known| known.grammar.standing == Standing::Tool)
+        .map(|known| (strsim::jaro_winkler(name, &known.name), &*known.name))
         .collect();
-    names.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    names.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     names.truncate(5);
     names.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
 }

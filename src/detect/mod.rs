@@ -10,6 +10,9 @@ mod advice;
 mod builtin;
 mod carriers;
 mod collected;
+#[cfg(test)]
+#[path = "../../build/grammars.rs"]
+mod compile;
 mod explain;
 mod finding;
 mod grammar;
@@ -19,12 +22,12 @@ mod place;
 pub mod policy;
 mod recipe;
 mod scope;
+mod terms;
 mod tool;
 
 pub use advice::Evidence;
 pub use explain::{Argument, Reading};
 pub use finding::{Address, Allowed, Attack, Finding, Importance, Judgement, Shell, Signal, Tool};
-pub use grammar::GrammarError;
 pub use judge::Detector;
 pub use policy::{Context, Policy, PolicyError, PolicyFile};
 pub use recipe::{Looks, Recipe, RecipeError, Weight};

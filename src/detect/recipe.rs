@@ -147,9 +147,6 @@ pub enum RecipeError {
     /// Two recipes of one name.
     #[error("recipe {0:?} is given twice; rename one")]
     Twice(String),
-    /// A grammar cannot be used.
-    #[error(transparent)]
-    Grammar(#[from] super::grammar::GrammarError),
     /// An extra tool of the policy is like an unknown one.
     #[error(
         "policy.tool {name:?}: like = {like:?} names no tool with a grammar; leave it out to look into any argument"
@@ -176,9 +173,7 @@ impl RecipeError {
             RecipeError::Tool { tool, .. } => format!("\"{tool}\""),
             RecipeError::Attack { id, .. } => format!("\"{id}\""),
             RecipeError::Placeholder { placeholder, .. } => format!("{{{placeholder}}}"),
-            RecipeError::Twice(_) | RecipeError::Grammar(_) | RecipeError::Like { .. } => {
-                return None;
-            }
+            RecipeError::Twice(_) | RecipeError::Like { .. } => return None,
         };
         let is_comment = |line: &str| line.trim_start().starts_with('#');
         let at = text.lines().position(|line| !is_comment(line) && line.contains(&wanted))?;

@@ -1,40 +1,57 @@
 //! Who is the tool: from the names of an exec to a grammar.
 
+use super::builtin::{APPLETS, NAMES, PREFIXES};
 use super::finding::Signal;
-use super::grammar::{Grammar, Standing};
+use super::grammar::Grammar;
+use super::terms::{BUCKETS, bucket};
 use crate::event::base_name;
-use foldhash::fast::RandomState;
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::borrow::Cow;
 
 /// Programs that contain others and choose by name.
-const MULTI_CALL: [&[u8]; 2] = [b"busybox", b"toybox"];
+const MULTI_CALL: [&str; 2] = ["busybox", "toybox"];
 
 /// Packages of alternatives, before the name of the tool: `inetutils-telnet`, `netkit-ftp`.
-const PACKAGES: [&[u8]; 2] = [b"inetutils-", b"netkit-"];
+const PACKAGES: [&str; 2] = ["inetutils-", "netkit-"];
 
-/// Every program that has a grammar, by name.
+static BY_NAME: Table = Table::of(&NAMES);
+static BY_APPLET: Table = Table::of(&APPLETS);
+
+/// Whether anything that is known by its beginning begins with a byte.
+static STEMS: FirstBytes =
+    FirstBytes([false; 256]).mark(&MULTI_CALL).mark(&PACKAGES).mark_all(&PREFIXES);
+
+/// Whether any name begins with a byte, or what stands around names does: most execs are
+/// decided here.
+static FIRST: FirstBytes = FirstBytes(STEMS.0).mark(&["-", ".", "m"]).mark_all(&NAMES);
+
+/// Every program that has a grammar, by name: those that ship, and what a policy adds.
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
-    names: HashMap<Box<[u8]>, Arc<Program>, RandomState>,
-    /// Beginnings of names, for programs whose names carry versions and architectures.
-    prefixes: Vec<(Box<[u8]>, Arc<Program>)>,
-    applets: HashMap<Box<[u8]>, Arc<Program>, RandomState>,
-    /// Whether any name begins with a byte, or what stands around names does: most
-    /// execs are decided here.
+    /// Sorted by name. They come before those that ship.
+    added: Vec<Program>,
     first: FirstBytes,
-    /// Whether anything that is known by its beginning begins with a byte.
-    stems: FirstBytes,
 }
 
 #[derive(Clone, Debug)]
 struct FirstBytes([bool; 256]);
 
 impl FirstBytes {
-    fn mark(&mut self, name: &[u8]) {
-        if let Some(first) = name.first() {
-            self.0[usize::from(*first)] = true;
+    const fn mark(mut self, mut names: &[&str]) -> FirstBytes {
+        while let [name, rest @ ..] = names {
+            if let [first, ..] = name.as_bytes() {
+                self.0[*first as usize] = true;
+            }
+            names = rest;
         }
+        self
+    }
+
+    const fn mark_all(mut self, mut programs: &[Program]) -> FirstBytes {
+        while let [program, rest @ ..] = programs {
+            self = self.mark(&[program.name()]);
+            programs = rest;
+        }
+        self
     }
 
     /// Whether a name may be one of those marked.
@@ -43,32 +60,66 @@ impl FirstBytes {
     }
 }
 
-impl Default for Programs {
-    fn default() -> Self {
-        let mut stems = FirstBytes([false; 256]);
-        MULTI_CALL.iter().chain(&PACKAGES).for_each(|stem| stems.mark(stem));
-        let mut first = stems.clone();
-        [b"-", b".", b"m"].iter().for_each(|around| first.mark(*around));
-        Programs {
-            names: HashMap::default(),
-            prefixes: Vec::new(),
-            applets: HashMap::default(),
-            first,
-            stems,
-        }
-    }
-}
-
 /// A program: its listed name and its grammar.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     /// The name by which recipes list it.
-    pub(super) name: Box<str>,
-    pub(super) grammar: Arc<Grammar>,
+    pub(super) name: Cow<'static, str>,
+    pub(super) grammar: &'static Grammar,
     /// Only for carriers: what to say of the program they run.
     pub(super) carries: Option<Signal>,
     /// A name made known by its prefix or as an applet may be no tool of a recipe.
     pub(super) applet: bool,
+}
+
+impl Program {
+    /// One that ships.
+    pub(super) const fn builtin(name: &'static str, grammar: &'static Grammar) -> Program {
+        Program { name: Cow::Borrowed(name), grammar, carries: grammar.carries, applet: false }
+    }
+
+    /// One that ships, in a multi-call program.
+    pub(super) const fn applet(name: &'static str, grammar: &'static Grammar) -> Program {
+        Program { name: Cow::Borrowed(name), grammar, carries: grammar.carries, applet: true }
+    }
+
+    const fn name(&self) -> &str {
+        match &self.name {
+            Cow::Borrowed(name) => name,
+            Cow::Owned(name) => name.as_str(),
+        }
+    }
+}
+
+/// Programs that ship, by name: a hash table that is made when the program is compiled.
+struct Table {
+    /// By their buckets.
+    programs: &'static [Program],
+    /// Where each bucket begins, and the next.
+    begins: [u8; BUCKETS + 1],
+}
+
+impl Table {
+    const fn of(programs: &'static [Program]) -> Table {
+        assert!(programs.len() <= u8::MAX as usize, "more programs than `begins` can count");
+        let mut begins = [0; BUCKETS + 1];
+        let (mut at, mut number) = (0, 0);
+        while number < BUCKETS {
+            while at < programs.len() && bucket(programs[at].name().as_bytes()) == number {
+                at += 1;
+            }
+            number += 1;
+            begins[number] = at as u8;
+        }
+        assert!(at == programs.len(), "programs are sorted by their buckets");
+        Table { programs, begins }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&'static Program> {
+        let number = bucket(name);
+        let [begin, end] = [self.begins[number], self.begins[number + 1]].map(usize::from);
+        self.programs.get(begin..end)?.iter().find(|known| known.name().as_bytes() == name)
+    }
 }
 
 /// What a name stands for.
@@ -80,40 +131,32 @@ pub(super) enum Found<'p> {
 }
 
 impl Programs {
-    pub(super) fn add(&mut self, grammar: Grammar) {
-        let grammar = Arc::new(grammar);
-        let carries = (grammar.standing == Standing::Carrier).then(|| {
-            if grammar.names.iter().any(|name| name.starts_with("qemu")) {
-                Signal::Emulator
-            } else {
-                Signal::Loader
-            }
-        });
-        let program = |name: &str, applet| {
-            Arc::new(Program { name: name.into(), grammar: Arc::clone(&grammar), carries, applet })
-        };
-        for name in &grammar.names {
-            self.name(name.as_bytes(), program(name, false));
-        }
-        for prefix in &grammar.prefixes {
-            self.first.mark(prefix.as_bytes());
-            self.stems.mark(prefix.as_bytes());
-            self.prefixes.push((prefix.as_bytes().into(), program(prefix, false)));
-        }
-        for name in &grammar.applets {
-            self.applets.insert(name.as_bytes().into(), program(name, true));
+    /// Those that ship.
+    pub(super) fn builtin() -> Programs {
+        Programs { added: Vec::new(), first: FIRST.clone() }
+    }
+
+    /// Makes a program known, in place of one of that name.
+    pub(super) fn add(&mut self, name: &str, grammar: &'static Grammar) {
+        self.first = FirstBytes(self.first.0).mark(&[name]);
+        let program =
+            Program { name: Cow::Owned(name.to_owned()), grammar, carries: None, applet: false };
+        match self.added(name.as_bytes()) {
+            Ok(at) => self.added[at] = program,
+            Err(at) => self.added.insert(at, program),
         }
     }
 
-    /// Makes a program known under one more name.
-    pub(super) fn name(&mut self, name: &[u8], program: Arc<Program>) {
-        self.first.mark(name);
-        self.names.insert(name.into(), program);
+    fn added(&self, name: &[u8]) -> Result<usize, usize> {
+        self.added.binary_search_by(|added| added.name().as_bytes().cmp(name))
     }
 
     /// The program of exactly this name.
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<Program>> {
-        self.names.get(name.as_bytes())
+    pub(super) fn named(&self, name: &[u8]) -> Option<&Program> {
+        match self.added(name) {
+            Ok(at) => self.added.get(at),
+            Err(_) => BY_NAME.find(name),
+        }
     }
 
     /// What a path or a name stands for.
@@ -123,35 +166,35 @@ impl Programs {
             return None;
         }
         let name = plain(name);
-        let stem = self.stems.may_hold(name);
-        if stem && MULTI_CALL.iter().any(|multi| is_multi_call(name, multi)) {
+        let stem = STEMS.may_hold(name);
+        if stem && MULTI_CALL.iter().any(|multi| is_multi_call(name, multi.as_bytes())) {
             return Some(Found::MultiCall);
         }
-        if let Some(program) = self.names.get(name) {
+        if let Some(program) = self.named(name) {
             return Some(Found::Program(program));
         }
         if !stem {
             return None;
         }
         for package in PACKAGES {
-            if let Some(program) = name.strip_prefix(package).and_then(|tool| self.names.get(tool))
+            if let Some(program) =
+                name.strip_prefix(package.as_bytes()).and_then(|tool| self.named(tool))
             {
                 return Some(Found::Program(program));
             }
         }
-        self.prefixes
-            .iter()
-            .find(|(prefix, _)| name.starts_with(prefix))
-            .map(|(_, program)| Found::Program(program))
+        let prefix = PREFIXES.iter().find(|prefix| name.starts_with(prefix.name().as_bytes()));
+        prefix.map(Found::Program)
     }
 
-    pub(super) fn applet(&self, name: &[u8]) -> Option<&Program> {
-        self.applets.get(name).map(Arc::as_ref)
+    pub(super) fn applet(&self, name: &[u8]) -> Option<&'static Program> {
+        BY_APPLET.find(name)
     }
 
-    /// Every name.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&[u8], &Program)> {
-        self.names.iter().map(|(name, program)| (&**name, &**program))
+    /// Every name once.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Program> {
+        let builtin = NAMES.iter().filter(|known| self.added(known.name().as_bytes()).is_err());
+        builtin.chain(&self.added)
     }
 }
 
@@ -183,6 +226,7 @@ fn plain(name: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::grammar::ANY_ARGUMENT;
     use super::*;
 
     #[test]
@@ -202,6 +246,27 @@ mod tests {
         for (path, want) in cases {
             assert_eq!(plain_name(path.as_bytes()), want.as_bytes(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_added_comes_before_what_ships() {
+        let names = |programs: &Programs| -> Vec<String> {
+            programs.all().map(|program| program.name.to_string()).collect()
+        };
+        let mut programs = Programs::builtin();
+        let before = names(&programs).len();
+        for name in ["ytool", "curl", "xtool", "xtool"] {
+            programs.add(name, &ANY_ARGUMENT);
+            let Some(Found::Program(found)) = programs.find(name.as_bytes()) else {
+                panic!("{name} is not found");
+            };
+            assert!(found.name == name && std::ptr::eq(found.grammar, &ANY_ARGUMENT), "{found:?}");
+        }
+        let mut after = names(&programs);
+        assert_eq!(after.len(), before + 2);
+        after.sort();
+        after.dedup();
+        assert_eq!(after.len(), before + 2);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn argv<'r>(reader: &mut Reader<'r>, words: &[Piece<'_>]) {
         None => None,
     };
     let Some(found) = found else { return };
-    let grammar = &*found.grammar;
+    let grammar = found.grammar;
     if grammar.standing == Standing::Shell && reader.joined {
         reader.sink.shell(*program, reader.role);
     }
