@@ -4,13 +4,12 @@
 use serde::Deserialize;
 
 /// What a value is, and so how it is read. `docs/recipe-format.md` describes each.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
     /// An option without a value.
     Flag,
     /// No host can stand here.
-    #[default]
     Text,
     /// Who may connect, or for whom no proxy is used: no contact.
     AccessList,
