@@ -118,6 +118,7 @@ struct bw_slot {
 	__u32 disowned; /* a process inside has given a child a parent outside */
 	__u32 pad;
 	__u64 first; /* when that namespace's first process began, clock ticks since boot, or 0 */
+	__u64 registered; /* when its recording began, nanoseconds since boot, or 0; user space's */
 };
 
 /*

@@ -48,15 +48,15 @@ impl Scope {
     /// caller's, or one with other processes would trace more than the container.
     pub fn of_container(pid: u32) -> Result<Scope, CgroupError> {
         let scope = Scope::at(cgroup_of(&pid.to_string())?)?;
-        if scope.path == cgroup_of("self")? {
-            return Err(CgroupError::Ours { pid, cgroup: scope.path });
-        }
         let others = processes(&scope.directory)?.into_iter().filter(|other| *other != pid);
         match others.count() {
             0 => {
                 let pid_namespace = own_pid_namespace(pid)?;
                 let first_began = pid_namespace.and_then(|_| host::began(pid)).unwrap_or(0);
                 Ok(Scope { pid_namespace, first_began, ..scope })
+            }
+            _ if scope.path == cgroup_of("self")? => {
+                Err(CgroupError::Ours { pid, cgroup: scope.path })
             }
             others => Err(CgroupError::Shared { pid, cgroup: scope.path, others }),
         }
@@ -134,22 +134,46 @@ fn processes(directory: &Path) -> Result<Vec<u32>, CgroupError> {
 
 /// The pid namespace that `pid` is process 1 of, unless it is ours.
 fn own_pid_namespace(pid: u32) -> Result<Option<u32>, CgroupError> {
-    let inode = |process: &str| {
-        let file = Path::new("/proc").join(process).join("ns/pid");
-        fs::metadata(&file).map(|metadata| metadata.ino()).map_err(CgroupError::io(&file))
-    };
-    let process = pid.to_string();
-    let namespace = inode(&process)?;
-    if namespace == inode("self")? {
-        return Ok(None);
-    }
-    let file = Path::new("/proc").join(&process).join("status");
-    let status = read(&file)?;
-    let is_init = status
+    let process = Path::new("/proc").join(pid.to_string());
+    let status = read(&process.join("status"))?;
+    let numbers = status
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"NSpid:"))
-        .is_some_and(|pids| pids.ends_with(b"\t1"));
+        .unwrap_or_default();
     // A pid namespace that belongs to another container must not draw its
-    // processes into this scope.
-    Ok(is_init.then_some(namespace).and_then(|inode| inode.try_into().ok()))
+    // processes into this scope. The first number is the one in ours.
+    if !is_first_below_us(numbers) {
+        return Ok(None);
+    }
+    let file = process.join("ns/pid");
+    let namespace = fs::metadata(&file).map_err(CgroupError::io(&file))?;
+    Ok(namespace.ino().try_into().ok())
+}
+
+/// Whether the numbers of a process, `\t` before each, are those of one that is process 1 of a
+/// pid namespace below ours.
+fn is_first_below_us(numbers: &[u8]) -> bool {
+    let mut numbers = numbers.split(|byte| *byte == b'\t').skip(1);
+    numbers.next().is_some() && numbers.last() == Some(b"1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_process_of_a_pid_namespace_below_ours_has_two_numbers_at_least() {
+        for (numbers, want) in [
+            ("\t4242\t1", true),
+            ("\t4242\t77\t1", true),
+            ("\t4242\t11", false),
+            ("\t4242\t1\t7", false),
+            // Ours, or an ancestor of it.
+            ("\t4242", false),
+            ("\t1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_first_below_us(numbers.as_bytes()), want, "{numbers:?}");
+        }
+    }
 }

@@ -1,7 +1,5 @@
 //! The exit codes, in one place; `docs/exit-codes.md` says the same.
 
-use std::process::ExitCode;
-
 /// How a verb ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -49,12 +47,6 @@ impl Exit {
             Exit::Unread => 141,
             Exit::Command(code) => code,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit.code())
     }
 }
 

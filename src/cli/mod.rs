@@ -27,7 +27,7 @@ mod which_job;
 mod which_report;
 
 use clap::{Parser, Subcommand};
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf};
 
 pub use exit::Exit;
 
@@ -67,18 +67,18 @@ enum Verb {
     Completions(manual::CompletionsArgs),
 }
 
-/// Runs the program: `argv` to an exit code. Never panics on a broken pipe.
-pub fn main() -> ExitCode {
+/// Runs the program: `argv` to how it is to exit. Never panics on a broken pipe.
+pub fn main() -> Exit {
     // Before clap: a runtime's arguments are not ours to read.
     let result = runtime::by_name(&mut std::env::args_os())
         .or_else(|| at_once(std::env::args_os()))
         .unwrap_or_else(by_verb);
     match result {
-        Ok(exit) => exit.into(),
-        Err(error) if terminal::is_unread(&error) => Exit::Unread.into(),
+        Ok(exit) => exit,
+        Err(error) if terminal::is_unread(&error) => Exit::Unread,
         Err(error) => {
             terminal::say(&format!("{error:#}"));
-            Exit::Failure.into()
+            Exit::Failure
         }
     }
 }

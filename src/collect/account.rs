@@ -354,6 +354,7 @@ mod tests {
                 boot_to_unix_ns: 0,
                 boot_id: None,
             },
+            begun: 0,
             directory: "c".to_owned(),
             builder: None,
             failure: None,

@@ -2,23 +2,23 @@
 
 use super::{
     CollectError, attachment::Attachment, build, clock, collector::spawn_collector,
-    containers_directory, directory::Directory, end::end, evidence, file, lock::Held, warn,
+    containers_directory, directory::Directory, end::end, evidence, lock::Held, warn,
 };
 use crate::{
-    annotation::{self, Log},
+    annotation,
     cgroup::Scope,
     config::{OnError, Settings, When},
     confine::{Kept, Privileges},
     detect::Detector,
-    execlog, host,
+    host,
     oci::{self, Bundle, ContainerId, Identity, State},
     report::{
-        Bytes, Time,
+        Bytes,
         model::{Container, Producer},
     },
     trace::{ProbeSet, ScopeKey, Setup, TraceError},
 };
-use std::{io::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
 /// Where in a container's life a recording began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub fn attach(
     kept.step(Privileges::Read);
     match recorded {
         Ok(None) => return Attached::Already,
-        Ok(Some(recording)) => recording.announce(),
+        Ok(Some(_recording)) => {}
         Err(reason) => return Attached::Failed { reason, on_error },
     }
     match spawn_collector(config, &target.id, target.pid) {
@@ -141,10 +141,10 @@ pub fn attach(
 pub(super) struct Recording {
     attachment: Attachment,
     held: Held,
-    directory: Directory,
 }
 
-/// Makes the container's directories and registers its scope. `None` when an earlier
+/// Makes the container's directories and registers its scope; what lies in that of its log
+/// and report is for who collects, beside the container's start. `None` when an earlier
 /// hook of the same start has done so. Of what is `kept`, loading the probe set raises more.
 pub(super) fn record(
     settings: &Settings,
@@ -164,34 +164,17 @@ pub(super) fn record(
     let mut attachment = attachment(settings, target, name, number);
     // Before the scope is registered, so that a scope always has somebody to ask.
     attachment.write(&held.run)?;
-    let registered = begin_events(&directory, &attachment).and_then(|()| match &target.scope {
+    let registered = match &target.scope {
         Ok(scope) => register(settings, scope, kept),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
-    });
+    };
     if let Err(reason) = registered {
         // Its report will say why.
         attachment.failure = Some(reason.to_string());
         attachment.replace(&held.run)?;
         return Err(reason);
     }
-    attachment.attached.attach_ms = clock::ms_since(target.begun);
-    Ok(Some(Recording { attachment, held, directory }))
-}
-
-/// Writes the event file's head.
-pub(super) fn begin_events(
-    directory: &Directory,
-    attachment: &Attachment,
-) -> Result<(), CollectError> {
-    let annotation::Attached { container, boot_to_unix_ns, .. } = &attachment.attached;
-    let began = clock::boot_ns();
-    let header = execlog::Header::new(&container.id, container.run, *boot_to_unix_ns, began);
-    let mut line = Vec::new();
-    execlog::push_header(&mut line, &header);
-    directory
-        .append(file::EXECS)?
-        .write_all(&line)
-        .map_err(|error| CollectError::io(&directory.path().join(file::EXECS), "write", error))
+    Ok(Some(Recording { attachment, held }))
 }
 
 impl Recording {
@@ -200,23 +183,6 @@ impl Recording {
     pub(super) fn set_first_process(&mut self, pid: u32) -> Result<(), CollectError> {
         self.attachment.attached.pid = pid;
         self.attachment.replace(&self.held.run)
-    }
-
-    /// Writes the log's first line. The kernel records already: where that fails,
-    /// only the line is missing.
-    pub(super) fn announce(&self) {
-        let Recording { attachment, directory, .. } = self;
-        let attached = &attachment.attached;
-        let boot = clock::boot_ns() as f64 - attached.attach_ms * 1e6;
-        let time = Time::from_boot(boot as u64, attached.boot_to_unix_ns);
-        let written = directory.append(file::ANNOTATIONS).and_then(|file| {
-            Log::begin(file, &attached.container.id).attached(time, attached).map_err(|error| {
-                CollectError::io(&directory.path().join(file::ANNOTATIONS), "write", error)
-            })
-        });
-        if let Err(error) = written {
-            warn(&error);
-        }
     }
 }
 
@@ -325,6 +291,7 @@ fn attachment(settings: &Settings, target: &Target, directory: String, run: u32)
             boot_to_unix_ns: clock::boot_to_unix_ns(),
             boot_id: host::boot_id(),
         },
+        begun: target.begun,
         directory,
         builder: build::process_of(identity.engine.as_deref()),
         failure: None,

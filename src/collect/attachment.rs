@@ -13,6 +13,9 @@ const FILE: &str = "attachment.json";
 pub(super) struct Attachment {
     /// The `attached` annotation.
     pub(super) attached: Attached,
+    /// When the hook began, nanoseconds since boot; 0 where that is not known.
+    #[serde(default)]
+    pub(super) begun: u64,
     /// The name of the directory of its log and report.
     pub(super) directory: String,
     /// The process that runs the build it is a step of.
@@ -53,6 +56,18 @@ impl Attachment {
             return Err(malformed(format!("{:?} is not the name of a run", read.directory)));
         }
         Ok(Some(read))
+    }
+
+    /// Notes when the kernel's recording began, nanoseconds since boot.
+    pub(super) fn registered(&mut self, at: Option<u64>) {
+        let took = at.map_or(0, |at| at.saturating_sub(self.begun));
+        self.attached.attach_ms = took as f64 / 1e6;
+    }
+
+    /// When recording began, as far as [`Attachment::registered`] was told.
+    pub(super) fn began(&self) -> Time {
+        let took = self.attached.attach_ms * 1e6;
+        Time::from_boot(self.begun + took as u64, self.attached.boot_to_unix_ns)
     }
 
     /// Writes it in the place of the one that is there.

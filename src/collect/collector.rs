@@ -15,7 +15,7 @@ use crate::{
     confine::{Calls, Kept, Privileges, Reach, confine},
     oci::ContainerId,
     report::model::Container,
-    trace::{self, Drain, Forked, ProbeSet, fork_into},
+    trace::{self, Drain, Forked, ProbeSet, fork_into, trim_heap},
 };
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -134,12 +134,13 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         let probes = open_probes(settings)?;
         return Ok(probes.fill_pool(&settings.bpffs, settings.pool, settings.ring_bytes)?);
     };
-    let Some(attachment) = Attachment::read(&held.run)? else { return Ok(()) };
+    let Some(mut attachment) = Attachment::read(&held.run)? else { return Ok(()) };
     held.run.remove(PID)?;
     held.run.put_new(PID, format!("{}\n", process::id()).as_bytes())?;
 
     let probes = open_probes(settings)?;
     let slot = probes.slot_of(attachment.attached.container.cgroup_id);
+    attachment.registered(slot.and_then(|slot| probes.registered(slot)));
     let drain = slot.map(|slot| Drain::open(&probes, slot)).transpose()?;
     let container = &attachment.attached.container;
     let end = End::watch(&attachment)?;
@@ -173,6 +174,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
             ..Reach::default()
         };
         let confined = confine(reach, Calls::COLLECTOR);
+        trim_heap();
         if let Some(drain) = &drain {
             drain_until(&end, drain, &mut session).map_err(|error| CollectError::Collector {
                 id: id.to_string(),

@@ -103,7 +103,7 @@ fn wait_for(busy: Busy, id: &ContainerId) -> Waited {
 
 /// Does what the collector has not done.
 pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, CollectError> {
-    let attachment = match Attachment::read(&held.run) {
+    let mut attachment = match Attachment::read(&held.run) {
         Ok(Some(attachment)) => attachment,
         // The hook was killed before it registered anything.
         Ok(None) => return remove_run(held.run).map(|()| Ended::Nothing),
@@ -120,6 +120,7 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     let container = attachment.attached.container.clone();
     let slot = probes.as_ref().and_then(|probes| probes.slot_of(cgroup));
     let recording = probes.as_ref().zip(slot);
+    attachment.registered(recording.and_then(|(probes, slot)| probes.registered(slot)));
     let mut session = match Session::open(settings, attachment) {
         Ok(session) => session,
         // Its log and report are beyond us; the next start of this id is not.

@@ -9,6 +9,7 @@
 mod account;
 mod attach;
 mod attachment;
+mod beginning;
 mod build;
 mod clock;
 mod collector;

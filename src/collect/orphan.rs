@@ -181,8 +181,14 @@ fn rebuild(directory: &Directory, name: &str) -> Result<(ContainerId, Attachment
         }
     };
     let lost = reason.map(|reason| lost(directory, reason)).transpose()?;
-    let attachment =
-        Attachment { attached, directory: name.to_owned(), builder: None, failure: None, lost };
+    let attachment = Attachment {
+        attached,
+        begun: 0,
+        directory: name.to_owned(),
+        builder: None,
+        failure: None,
+        lost,
+    };
     Ok((id, attachment))
 }
 

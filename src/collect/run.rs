@@ -103,7 +103,6 @@ pub fn run(
     };
     if let Some(mut recording) = recording {
         recording.set_first_process(child.id())?;
-        recording.announce();
     }
     let collector = spawn_collector(config, &id, child.id()).inspect_err(|error| warn(error));
     let status = wait(&mut child);

@@ -2,8 +2,8 @@
 
 use super::{
     CollectError,
-    attach::begin_events,
     attachment::Attachment,
+    beginning::begin,
     build, clock,
     collector::path_of,
     directory::Directory,
@@ -116,6 +116,8 @@ impl Session {
         // For who finds this directory alone, without the container's run directory:
         // somebody is at work here. Who has the run directory needs no leave.
         let _ = directory.try_lock();
+        let begun = begin(&directory, &attachment);
+        failures.extend(begun.err().map(|error| error.to_string()));
         let log = directory.append(file::ANNOTATIONS)?;
         let log = Log::new(log, &attachment.attached.container.id)
             .map_err(|e| CollectError::io(&path.join(file::ANNOTATIONS), "read", e))?;
@@ -556,7 +558,6 @@ fn make_again(settings: &Settings, attachment: &Attachment) -> Result<Directory,
     let directory = made.ok_or_else(|| {
         CollectError::io(&parent.join(name), "create", std::io::ErrorKind::AlreadyExists.into())
     })?;
-    begin_events(&directory, attachment)?;
     Ok(directory)
 }
 

@@ -3,6 +3,7 @@
 use super::error::HostError;
 use super::mounts::mounts;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// `CGROUP2_SUPER_MAGIC` in linux/magic.h.
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
@@ -12,8 +13,17 @@ const CGROUP2_MAGIC: u64 = 0x6367_7270;
 /// `/proc/self/mountinfo` says.
 ///
 /// The two usual places are asked first: a hook needs this at every container
-/// start, and mountinfo is long on a host with many containers.
+/// start, and mountinfo is long on a host with many containers. What was found stays for the process.
 pub fn cgroup2_mount() -> Result<PathBuf, HostError> {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found.clone());
+    }
+    let found = find()?;
+    Ok(FOUND.get_or_init(|| found).clone())
+}
+
+fn find() -> Result<PathBuf, HostError> {
     for usual in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         if is_cgroup2(Path::new(usual)) {
             return Ok(PathBuf::from(usual));

@@ -14,6 +14,7 @@ use nix::{
     fcntl::{Flock, FlockArg},
     mount::{MsFlags, mount},
     sys::{stat::Mode, statfs},
+    time::{ClockId, clock_gettime},
 };
 use std::{
     collections::HashSet,
@@ -74,10 +75,11 @@ impl ProbeSet {
     /// When it is there and cannot be opened.
     pub fn open(bpffs: &Path) -> Result<Option<ProbeSet>, TraceError> {
         let dir = pin_directory(bpffs);
-        if !dir.join("slots").exists() {
-            return Ok(None);
-        }
-        let slots = open_map(&dir, "slots")?;
+        let slots = dir.join("slots");
+        let slots = match MapHandle::from_pinned_path(&slots) {
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|e| TraceError::bpf(format!("open {slots:?}"), e))?,
+        };
         let slots = SlotTable::all(slots.as_fd()).map_err(|e| TraceError::bpf("map slots", e))?;
         let host = open_map(&dir, "host")?;
         let host = HostFacts::new(host.as_fd()).map_err(|e| TraceError::bpf("map host", e))?;
@@ -127,7 +129,17 @@ impl ProbeSet {
             // The first error is what matters; `gc` finds a slot that stays taken.
             let _ = self.release(id);
         })?;
+        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |now| {
+            now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs()
+        });
+        self.slots.get(id).registered.store(now, Ordering::Release);
         Ok(id)
+    }
+
+    /// When the recording of a slot's scope began, nanoseconds since boot; `None` where who
+    /// registered it did not come so far.
+    pub fn registered(&self, id: SlotId) -> Option<u64> {
+        Some(self.slots.get(id).registered.load(Ordering::Acquire)).filter(|at| *at != 0)
     }
 
     fn insert_keys(&self, key: &ScopeKey, id: SlotId) -> Result<(), TraceError> {

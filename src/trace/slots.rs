@@ -51,6 +51,7 @@ pub(super) struct Slot {
     disowned: AtomicU32,
     pad: u32,
     pub(super) first: AtomicU64,
+    pub(super) registered: AtomicU64,
 }
 
 impl Slot {
@@ -62,8 +63,8 @@ impl Slot {
     /// Forgets the scope it belonged to.
     pub(super) fn clear(&self) {
         self.pid_namespace.store(0, Ordering::Relaxed);
-        let words = [&self.cgroup, &self.first, &self.execs, &self.lost_execs];
-        for word in words.into_iter().chain([&self.exits, &self.lost_exits]) {
+        let words = [&self.cgroup, &self.first, &self.registered, &self.execs];
+        for word in words.into_iter().chain([&self.lost_execs, &self.exits, &self.lost_exits]) {
             word.store(0, Ordering::Relaxed);
         }
         let counters = [&self.truncated, &self.lost_environments, &self.urgent];
@@ -288,6 +289,7 @@ mod tests {
                 ("disowned", offset_of!(Slot, disowned)),
                 ("pad", offset_of!(Slot, pad)),
                 ("first", offset_of!(Slot, first)),
+                ("registered", offset_of!(Slot, registered)),
             ],
         );
         check(
