@@ -11,6 +11,7 @@ use super::{
 };
 use crate::harness::Dir;
 use std::{
+    cell::Cell,
     fmt::Write as _,
     fs,
     path::Path,
@@ -18,7 +19,7 @@ use std::{
 };
 
 /// Enters a cgroup and executes the rest.
-const ENTER: &str = r#"[ -z "$1" ] || echo 0 >"$1"; shift; exec "$@""#;
+const ENTER: &str = r#"echo 0 >"$1"; shift; exec "$@""#;
 /// What a configure script does most of the time.
 const CONFIGURE: &str = r##"i=0; while [ $i -lt "$1" ]; do
   name=$(echo "have_func_$i" | tr a-z A-Z)
@@ -49,7 +50,16 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
 type Build<'a> = &'a dyn Fn(&Path) -> Command;
 
 fn one(plan: &Plan, stage: &Stage<'_>, name: &str, build: Build<'_>, rows: &mut Vec<Row>) {
-    let nowhere = Path::new("");
+    // In a cgroup of its own whoever watches: that is what a container has without us.
+    let others = Cell::new(0);
+    let unwatched = || {
+        others.set(others.get() + 1);
+        stage.stand_in(&format!("{name}-other-{}", others.get()))
+    };
+    let alone = || {
+        let stand_in = unwatched();
+        took(&mut build(&stand_in.procs()))
+    };
     let ours = |round: usize| {
         let stand_in = stage.watched(&format!("{name}-{round}"));
         let took = took(&mut build(&stand_in.procs()));
@@ -57,8 +67,10 @@ fn one(plan: &Plan, stage: &Stage<'_>, name: &str, build: Build<'_>, rows: &mut 
         stage.unload();
         vec![took]
     };
-    let peer =
-        |_: &peers::Peer, running: peers::Running<'_>| took(&mut running.watch(build(nowhere)));
+    let peer = |_: &peers::Peer, running: peers::Running<'_>| {
+        let stand_in = unwatched();
+        took(&mut running.watch(build(&stand_in.procs())))
+    };
     let (able, unable) = match plan.builds.peers {
         Some(every) => peers::with_each(stage, every, &peer),
         None => Default::default(),
@@ -66,7 +78,7 @@ fn one(plan: &Plan, stage: &Stage<'_>, name: &str, build: Build<'_>, rows: &mut 
     let (able, mut with): (Vec<_>, Vec<_>) = able.into_iter().unzip();
     with.insert(0, With::new(1, ours));
     let builds = &plan.builds;
-    let compared = in_turn(builds.rounds, builds.at_most, || took(&mut build(nowhere)), &mut with);
+    let compared = in_turn(builds.rounds, builds.at_most, alone, &mut with);
     let row = |with: &str, Compared { wall, processors }: &Compared, goal| {
         let row = Row::ratio(&format!("{name}, {with}"), "ms", wall, "no probe set", goal);
         row.remark(format!("all processors {}", processors.times()))

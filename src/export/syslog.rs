@@ -6,7 +6,13 @@ use super::{
     record::cut,
 };
 use crate::config;
-use std::{fmt::Display, io, net::UdpSocket, os::unix::net::UnixDatagram, path::PathBuf};
+use std::{
+    fmt::Display,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+};
 use syslog_fmt::{
     Facility,
     v5424::{Config, Formatter, Timestamp},
@@ -108,9 +114,11 @@ pub(super) fn unix_socket() -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-fn udp_socket(to: std::net::SocketAddr) -> io::Result<UdpSocket> {
-    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any)?;
+fn udp_socket(to: SocketAddr) -> io::Result<UdpSocket> {
+    // Not as a text: that would link all that looks up names, a twentieth of the program.
+    let any: IpAddr =
+        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0))?;
     socket.connect(to)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
