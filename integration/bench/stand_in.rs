@@ -91,8 +91,8 @@ impl<'a> StandIn<'a> {
     #[track_caller]
     pub(super) fn watch(&self) -> f64 {
         let took = self.hook(&mut self.stage.dir.buildwarden(["hook", "createRuntime"]));
-        let log = self.directory().join("annotations.jsonl");
-        assert!(log.exists(), "the hook did not attach to {}", self.id);
+        let run = self.stage.dir.run().join(&self.id).join("attachment.json");
+        assert!(run.exists(), "the hook did not attach to {}", self.id);
         took
     }
 
