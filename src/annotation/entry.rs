@@ -39,7 +39,8 @@ pub struct Attached {
     pub pid: u32,
     /// Size of the container's ring buffer.
     pub ring_bytes: u64,
-    /// From the hook's start to the moment the kernel recorded, in milliseconds.
+    /// From the hook's start to the moment the kernel recorded, in milliseconds; 0 where nobody
+    /// knows it any more.
     pub attach_ms: f64,
     /// What added to nanoseconds since boot gives nanoseconds since the Unix epoch.
     pub boot_to_unix_ns: i64,
