@@ -31,12 +31,15 @@ fn report_directory(dir: &Dir, name: &str) -> PathBuf {
     dir.state().join("containers").join(name)
 }
 
-/// Waits until the event file of a run holds its waiting shell's last exec.
+/// Waits until the log of a run has its finding.
 fn wait_for_finding(dir: &Dir, id: &str) {
+    wait_for_line(dir, id, "dev.buildwarden.finding.1");
+}
+
+/// Waits until it has a line with this key.
+fn wait_for_line(dir: &Dir, id: &str, key: &str) {
     let log = report_directory(dir, id).join("annotations.jsonl");
-    until("the finding's annotation", || {
-        fs::read_to_string(&log).ok()?.contains("dev.buildwarden.finding.1").then_some(())
-    });
+    until(key, || fs::read_to_string(&log).ok()?.contains(key).then_some(()));
 }
 
 /// What a crash of the machine leaves of a container that runs `script`: the report
@@ -45,8 +48,9 @@ fn crash(dir: &Dir, id: &str, script: &str) {
     let container = Container::new(dir, id).script(script).hooks(&["createRuntime"]);
     let mut running = container.start();
     running.ready();
-    if script == BUILD {
-        wait_for_finding(dir, id);
+    match script {
+        BUILD => wait_for_finding(dir, id),
+        _ => wait_for_line(dir, id, "dev.buildwarden.attached"),
     }
     dir.kill_collector(id);
     running.go();
