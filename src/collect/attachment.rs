@@ -67,7 +67,7 @@ impl Attachment {
     /// When recording began, as far as [`Attachment::registered`] was told.
     pub(super) fn began(&self) -> Time {
         let took = self.attached.attach_ms * 1e6;
-        Time::from_boot(self.begun + took as u64, self.attached.boot_to_unix_ns)
+        Time::from_boot(self.begun.saturating_add(took as u64), self.attached.boot_to_unix_ns)
     }
 
     /// Writes it in the place of the one that is there.
