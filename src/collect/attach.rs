@@ -11,7 +11,7 @@ use crate::{
     confine::{Kept, Privileges},
     detect::Detector,
     host,
-    oci::{self, Bundle, ContainerId, Identity, State},
+    oci::{self, Bundle, ContainerId, Identity, State, split_run},
     report::{
         Bytes,
         model::{Container, Producer},
@@ -159,8 +159,7 @@ pub(super) fn record(
             break held;
         }
     };
-    let (directory, number) = report_directory(settings, &target.id)?;
-    let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (name, number) = report_directory(settings, &target.id)?;
     let mut attachment = attachment(settings, target, name, number);
     // Before the scope is registered, so that a scope always has somebody to ask.
     attachment.write(&held.run)?;
@@ -199,7 +198,7 @@ fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(
         first_began: scope.first_began,
         owner: super::owner(settings),
     };
-    let open = || match ProbeSet::open(&settings.bpffs)? {
+    let open = || match ProbeSet::open_to_register(&settings.bpffs)? {
         Some(loaded) => Ok(loaded),
         None => {
             if let Some(kept) = kept {
@@ -247,16 +246,20 @@ fn claim(settings: &Settings, target: &Target) -> Result<bool, CollectError> {
     })
 }
 
-/// A fresh report directory: `<id>`, or `<id>.2` and so on; with the number.
-fn report_directory(
-    settings: &Settings,
-    id: &ContainerId,
-) -> Result<(Directory, u32), CollectError> {
+/// A name for its report directory that nothing has: `<id>`, or `<id>.2` and so on; with the
+/// number. The first is the container's alone while it has its run directory, unless it is what
+/// a later run of another would be called: who collects makes that directory, and its start does not
+/// wait for a disk. Any other is made at once.
+fn report_directory(settings: &Settings, id: &ContainerId) -> Result<(String, u32), CollectError> {
     let parent = containers_directory(settings);
+    let first = id.to_string();
+    if split_run(&first).is_none() && Directory::could_create(&parent, &first) {
+        return Ok((first, 1));
+    }
     for number in 1..=u32::MAX {
-        let name = if number == 1 { id.to_string() } else { format!("{id}.{number}") };
-        if let Some(made) = Directory::create(&parent, &name, settings.group.as_deref())? {
-            return Ok((made, number));
+        let name = if number == 1 { first.clone() } else { format!("{id}.{number}") };
+        if Directory::create(&parent, &name, settings.group.as_deref())?.is_some() {
+            return Ok((name, number));
         }
     }
     Err(CollectError::Malformed { path: parent, reason: format!("too many runs of {id}") })

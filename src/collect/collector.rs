@@ -7,7 +7,7 @@ use super::{
     end::{Ending, release, report},
     evidence,
     lock::Lock,
-    session::Session,
+    session::{Session, make_directory},
 };
 use crate::{
     cgroup::{self, CgroupError, Populated, Scope},
@@ -135,6 +135,7 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
         return Ok(probes.fill_pool(&settings.bpffs, settings.pool, settings.ring_bytes)?);
     };
     let Some(mut attachment) = Attachment::read(&held.run)? else { return Ok(()) };
+    make_directory(settings, &held.run, &attachment)?;
     held.run.remove(PID)?;
     held.run.put_new(PID, format!("{}\n", process::id()).as_bytes())?;
 

@@ -91,6 +91,14 @@ impl Directory {
         Ok(Some(directory))
     }
 
+    /// Whether [`Directory::create`] would find nothing there and could make it, as far as can be told.
+    pub(super) fn could_create(parent: &Path, name: &str) -> bool {
+        use rustix::fs::{Access, CWD, accessat};
+        let there = statat(CWD, parent.join(name), AtFlags::SYMLINK_NOFOLLOW);
+        let writable = || accessat(CWD, parent, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+        there.is_err_and(|error| error == rustix::io::Errno::NOENT) && writable()
+    }
+
     /// Sets who may read it, whatever the umask of who started us.
     fn give_to(&self, gid: Option<Gid>) -> Result<(), CollectError> {
         let failed = |what| move |error| CollectError::file(&self.path, what, error);

@@ -10,7 +10,7 @@ use super::{
     directory::Directory,
     file,
     lock::{Busy, Held, Lock, Waited},
-    session::Session,
+    session::{Session, make_directory},
 };
 use crate::{
     config::Settings,
@@ -121,7 +121,8 @@ pub(super) fn take_over(settings: &Settings, held: Held) -> Result<Ended, Collec
     let slot = probes.as_ref().and_then(|probes| probes.slot_of(cgroup));
     let recording = probes.as_ref().zip(slot);
     attachment.registered(recording.and_then(|(probes, slot)| probes.registered(slot)));
-    let mut session = match Session::open(settings, attachment) {
+    let made = make_directory(settings, &held.run, &attachment);
+    let mut session = match made.and_then(|()| Session::open(settings, attachment)) {
         Ok(session) => session,
         // Its log and report are beyond us; the next start of this id is not.
         Err(error) => return release(held, recording).and(Err(error)),

@@ -5,7 +5,7 @@ use super::{
     attachment::Attachment,
     beginning::begin,
     build, clock,
-    collector::path_of,
+    collector::{PID, path_of},
     directory::Directory,
     evidence::{self, Rules},
     file,
@@ -32,7 +32,7 @@ use crate::{
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fs::File,
-    io::Write as _,
+    io::{self, Write as _},
 };
 
 /// Bytes of records that are taken out of the ring at a time.
@@ -110,7 +110,9 @@ impl Session {
             Some(directory) => directory,
             None => {
                 failures.push("the directory of its log and report was removed".to_owned());
-                make_again(settings, &attachment)?
+                create_directory(settings, &attachment)?.ok_or_else(|| {
+                    CollectError::io(&path, "create", io::ErrorKind::AlreadyExists.into())
+                })?
             }
         };
         // For who finds this directory alone, without the container's run directory:
@@ -255,7 +257,7 @@ impl Session {
     fn reopen_events(&self) -> Result<File, CollectError> {
         self.directory.read(file::EXECS)?.ok_or_else(|| {
             let path = self.directory.path().join(file::EXECS);
-            CollectError::io(&path, "open", std::io::ErrorKind::NotFound.into())
+            CollectError::io(&path, "open", io::ErrorKind::NotFound.into())
         })
     }
 
@@ -550,15 +552,26 @@ impl Session {
     }
 }
 
-/// A report directory in the place of one that was removed.
-fn make_again(settings: &Settings, attachment: &Attachment) -> Result<Directory, CollectError> {
+/// Makes the directory of its log and report, unless there was a collector at work: that has
+/// made it first, and said in the run directory only then that it is there.
+pub(super) fn make_directory(
+    settings: &Settings,
+    run: &Directory,
+    attachment: &Attachment,
+) -> Result<(), CollectError> {
+    if run.read(PID)?.is_none() {
+        create_directory(settings, attachment)?;
+    }
+    Ok(())
+}
+
+/// `None` when it is there.
+fn create_directory(
+    settings: &Settings,
+    attachment: &Attachment,
+) -> Result<Option<Directory>, CollectError> {
     let parent = super::containers_directory(settings);
-    let name = &attachment.directory;
-    let made = Directory::create(&parent, name, settings.group.as_deref())?;
-    let directory = made.ok_or_else(|| {
-        CollectError::io(&parent.join(name), "create", std::io::ErrorKind::AlreadyExists.into())
-    })?;
-    Ok(directory)
+    Directory::create(&parent, &attachment.directory, settings.group.as_deref())
 }
 
 /// Fills in what bundle and engine tell and is too slow for the hook. The bundle is there

@@ -41,6 +41,11 @@ impl Mapping {
         })
     }
 
+    /// How many bytes are mapped: whole pages.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The address of byte `offset`, of which `len` bytes are mapped.
     ///
     /// # Panics

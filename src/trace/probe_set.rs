@@ -21,7 +21,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd as _, AsRawFd as _},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd},
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
@@ -74,13 +74,29 @@ impl ProbeSet {
     /// # Errors
     /// When it is there and cannot be opened.
     pub fn open(bpffs: &Path) -> Result<Option<ProbeSet>, TraceError> {
+        ProbeSet::open_with(bpffs, |slots| SlotTable::all(slots))
+    }
+
+    /// The same for who only registers a scope, and is in a hurry: with one page of slots, the
+    /// first, whose rings are made ahead first of all. The others follow where they are needed.
+    ///
+    /// # Errors
+    /// As [`ProbeSet::open`].
+    pub fn open_to_register(bpffs: &Path) -> Result<Option<ProbeSet>, TraceError> {
+        ProbeSet::open_with(bpffs, |slots| SlotTable::first(slots))
+    }
+
+    fn open_with(
+        bpffs: &Path,
+        map: fn(BorrowedFd<'_>) -> nix::Result<SlotTable>,
+    ) -> Result<Option<ProbeSet>, TraceError> {
         let dir = pin_directory(bpffs);
         let slots = dir.join("slots");
         let slots = match MapHandle::from_pinned_path(&slots) {
             Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|e| TraceError::bpf(format!("open {slots:?}"), e))?,
         };
-        let slots = SlotTable::all(slots.as_fd()).map_err(|e| TraceError::bpf("map slots", e))?;
+        let slots = map(slots.as_fd()).map_err(|e| TraceError::bpf("map slots", e))?;
         let host = open_map(&dir, "host")?;
         let host = HostFacts::new(host.as_fd()).map_err(|e| TraceError::bpf("map host", e))?;
         Ok(Some(ProbeSet { dir, slots, host }))
@@ -114,7 +130,7 @@ impl ProbeSet {
     /// # Errors
     /// When the scope is recorded already, all slots are in use, or the kernel
     /// refuses; nothing is left behind then.
-    pub fn register(&self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
+    pub fn register(&mut self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
         if key.depth == 0 || key.depth >= DEPTHS {
             return Err(TraceError::Depth(key.depth));
         }
@@ -184,7 +200,7 @@ impl ProbeSet {
     }
 
     fn spent(&self) -> impl Iterator<Item = SlotId> {
-        SlotTable::ids().filter(|id| self.slots.get(*id).state.load(Ordering::Acquire) == SPENT)
+        self.slots.ids().filter(|id| self.slots.get(*id).state.load(Ordering::Acquire) == SPENT)
     }
 
     /// The scopes that `owner` registered: their slots and cgroup ids.
@@ -196,7 +212,7 @@ impl ProbeSet {
 
     /// Every slot that is taken, with its cgroup id, or 0 while a ring is made for the pool.
     fn taken(&self) -> impl Iterator<Item = (SlotId, u64)> {
-        SlotTable::ids().filter_map(|id| {
+        self.slots.ids().filter_map(|id| {
             let slot = self.slots.get(id);
             (slot.state.load(Ordering::Acquire) == TAKEN)
                 .then(|| (id, slot.cgroup.load(Ordering::Acquire)))
@@ -205,11 +221,17 @@ impl ProbeSet {
 
     /// A slot with an empty ring for `key`: one of the pool, or, where that is
     /// empty, one made now, which waits for an RCU grace period.
-    fn claim(&self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
-        let take = |state| SlotTable::ids().find(|id| self.slots.get(*id).take(state));
-        let (id, vacant) = match take(READY) {
+    fn claim(&mut self, key: &ScopeKey, ring_bytes: u32) -> Result<SlotId, TraceError> {
+        let (id, vacant) = match self.take(READY) {
             Some(id) => (id, false),
-            None => (take(VACANT).ok_or(TraceError::Full(SLOTS))?, true),
+            None => {
+                self.slots = SlotTable::all(self.map("slots")?.as_fd())
+                    .map_err(|e| TraceError::bpf("map slots", e))?;
+                match self.take(READY) {
+                    Some(id) => (id, false),
+                    None => (self.take(VACANT).ok_or(TraceError::Full(SLOTS))?, true),
+                }
+            }
         };
         // At once: a slot that names its cgroup is found again whoever dies here.
         let slot = self.slots.get(id);
@@ -223,6 +245,11 @@ impl ProbeSet {
         Ok(id)
     }
 
+    /// Takes the first of the mapped slots that is in `state`.
+    fn take(&self, state: u32) -> Option<SlotId> {
+        self.slots.ids().find(|id| self.slots.get(*id).take(state))
+    }
+
     /// Makes rings ahead until `target` are ready, so that a hook only claims one, and takes
     /// back what others have not waited for: first of all by putting new rings there, which
     /// waits for the kernel as making one does, and once for both.
@@ -232,8 +259,8 @@ impl ProbeSet {
     pub fn fill_pool(&self, bpffs: &Path, target: u32, ring_bytes: u32) -> Result<(), TraceError> {
         let _lock = lock(bpffs)?;
         let state = |id: &SlotId| self.slots.get(*id).state.load(Ordering::Acquire);
-        let ready = SlotTable::ids().filter(|id| state(id) == READY).count();
-        let vacant = SlotTable::ids().filter(|id| self.slots.get(*id).take(VACANT));
+        let ready = self.slots.ids().filter(|id| state(id) == READY).count();
+        let vacant = self.slots.ids().filter(|id| self.slots.get(*id).take(VACANT));
         let ids: Vec<SlotId> =
             self.spent().chain(vacant).take((target as usize).saturating_sub(ready)).collect();
         let inserted = self.insert_rings(&ids, ring_bytes);

@@ -93,7 +93,7 @@ pub struct Counters {
     pub urgent: u32,
 }
 
-/// All slots, or the pages that hold one.
+/// All slots, or the pages that hold some.
 #[derive(Debug)]
 pub(super) struct SlotTable {
     mapping: Mapping,
@@ -106,6 +106,11 @@ impl SlotTable {
     pub(super) fn all(map: impl AsFd) -> nix::Result<SlotTable> {
         let mapping = Mapping::new(map, SLOTS as usize * size_of::<Slot>(), 0, true)?;
         Ok(SlotTable { mapping, begin: 0 })
+    }
+
+    /// Maps the first page of them.
+    pub(super) fn first(map: impl AsFd) -> nix::Result<SlotTable> {
+        Ok(SlotTable { mapping: Mapping::new(map, page_size(), 0, true)?, begin: 0 })
     }
 
     /// Maps only the pages that `id` lies in, not to be written.
@@ -131,9 +136,11 @@ impl SlotTable {
         unsafe { slot.as_ref() }
     }
 
-    /// Every slot id.
-    pub(super) fn ids() -> impl Iterator<Item = SlotId> {
-        (0..SLOTS).map(SlotId)
+    /// The ids of the slots that are mapped whole.
+    pub(super) fn ids(&self) -> impl Iterator<Item = SlotId> + use<> {
+        let size = size_of::<Slot>();
+        let end = (self.begin + self.mapping.len()) / size;
+        (self.begin.div_ceil(size) as u32..SLOTS.min(end as u32)).map(SlotId)
     }
 
     /// The counters of `id`.
@@ -215,14 +222,15 @@ mod tests {
     #[test]
     fn every_slot_is_its_own_and_inside() {
         let table = table();
-        for id in SlotTable::ids() {
+        assert_eq!(table.ids().count(), SLOTS as usize);
+        for id in table.ids() {
             table.get(id).cgroup.store(u64::from(id.0) + 1, Ordering::Relaxed);
         }
-        for id in SlotTable::ids() {
+        for id in table.ids() {
             assert_eq!(table.get(id).cgroup.load(Ordering::Relaxed), u64::from(id.0) + 1);
             table.get(id).clear();
         }
-        assert!(SlotTable::ids().all(|id| table.counters(id) == Counters::default()));
+        assert!(table.ids().all(|id| table.counters(id) == Counters::default()));
     }
 
     #[test]
@@ -231,11 +239,17 @@ mod tests {
         let map = tempfile::tempfile().unwrap();
         map.set_len((SLOTS as usize * size_of::<Slot>()) as u64).unwrap();
         let all = SlotTable::all(&map).unwrap();
-        for id in SlotTable::ids() {
+        for id in all.ids() {
             all.get(id).execs.store(u64::from(id.0) + 1, Ordering::Relaxed);
         }
-        for id in SlotTable::ids() {
+        let first = SlotTable::first(&map).unwrap();
+        assert_eq!(first.ids().count(), page_size() / size_of::<Slot>());
+        for id in first.ids() {
+            assert_eq!(first.counters(id).execs, u64::from(id.0) + 1);
+        }
+        for id in all.ids() {
             let alone = SlotTable::pages_of(&map, id).unwrap();
+            assert!(alone.ids().any(|inside| inside == id));
             assert_eq!(alone.counters(id).execs, u64::from(id.0) + 1);
         }
     }
@@ -247,7 +261,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let mine = SlotTable::ids().take(50).filter(|id| table.get(*id).take(VACANT));
+                    let mine = table.ids().take(50).filter(|id| table.get(*id).take(VACANT));
                     taken.fetch_add(mine.count() as u32, Ordering::Relaxed);
                 });
             }
