@@ -6,6 +6,10 @@
 
 #![no_main]
 
+use rustix::{
+    io::fcntl_getfd,
+    stdio::{stderr, stdin, stdout},
+};
 use std::{
     ffi::{c_char, c_int},
     fs::File,
@@ -32,6 +36,9 @@ extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
 
 /// Of those that are closed: whatever is opened next would be taken for one.
 fn open_standard_streams() {
+    if [stdin(), stdout(), stderr()].iter().all(|stream| fcntl_getfd(stream).is_ok()) {
+        return;
+    }
     while let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         if null.as_raw_fd() > libc::STDERR_FILENO {
             break;

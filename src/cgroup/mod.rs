@@ -12,10 +12,11 @@ pub use own::{Fresh, collectors, move_to_own, remove_left};
 pub use populated::Populated;
 
 use crate::host;
+use rustix::fs::fstat;
 use std::{
     collections::HashSet,
     ffi::OsStr,
-    fs,
+    fs::{self, File},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -41,19 +42,22 @@ pub struct Scope {
 
 impl Scope {
     /// The scope of the container whose first process is `pid`, at a moment when
-    /// that is its only process.
+    /// that is its only process; and its pid namespace, where that is its own. Its number is not
+    /// given to another while it is held.
     ///
     /// # Errors
     /// When the process has no cgroup v2 of its own: tracing the root cgroup, the
     /// caller's, or one with other processes would trace more than the container.
-    pub fn of_container(pid: u32) -> Result<Scope, CgroupError> {
+    pub fn of_container(pid: u32) -> Result<(Scope, Option<File>), CgroupError> {
         let scope = Scope::at(cgroup_of(&pid.to_string())?)?;
         let others = processes(&scope.directory)?.into_iter().filter(|other| *other != pid);
         match others.count() {
             0 => {
-                let pid_namespace = own_pid_namespace(pid)?;
-                let first_began = pid_namespace.and_then(|_| host::began(pid)).unwrap_or(0);
-                Ok(Scope { pid_namespace, first_began, ..scope })
+                let Some((number, namespace)) = own_pid_namespace(pid)? else {
+                    return Ok((scope, None));
+                };
+                let first_began = host::began(pid).unwrap_or(0);
+                Ok((Scope { pid_namespace: Some(number), first_began, ..scope }, Some(namespace)))
             }
             _ if scope.path == cgroup_of("self")? => {
                 Err(CgroupError::Ours { pid, cgroup: scope.path })
@@ -132,8 +136,8 @@ fn processes(directory: &Path) -> Result<Vec<u32>, CgroupError> {
     Ok(lines.filter_map(|line| std::str::from_utf8(line).ok()?.parse().ok()).collect())
 }
 
-/// The pid namespace that `pid` is process 1 of, unless it is ours.
-fn own_pid_namespace(pid: u32) -> Result<Option<u32>, CgroupError> {
+/// The pid namespace that `pid` is process 1 of, with its number, unless it is ours.
+fn own_pid_namespace(pid: u32) -> Result<Option<(u32, File)>, CgroupError> {
     let process = Path::new("/proc").join(pid.to_string());
     let status = read(&process.join("status"))?;
     let numbers = status
@@ -146,8 +150,9 @@ fn own_pid_namespace(pid: u32) -> Result<Option<u32>, CgroupError> {
         return Ok(None);
     }
     let file = process.join("ns/pid");
-    let namespace = fs::metadata(&file).map_err(CgroupError::io(&file))?;
-    Ok(namespace.ino().try_into().ok())
+    let namespace = File::open(&file).map_err(CgroupError::io(&file))?;
+    let number = fstat(&namespace).map_err(|error| CgroupError::io(&file)(error.into()))?.st_ino;
+    Ok(number.try_into().ok().map(|number| (number, namespace)))
 }
 
 /// Whether the numbers of a process, `\t` before each, are those of one that is process 1 of a

@@ -103,16 +103,17 @@ pub fn attach(
     if !is_wanted(settings, known) {
         return Attached::NotWanted;
     }
-    if !host::in_initial_user_namespace() {
-        return Attached::Failed { reason: CollectError::Rootless, on_error };
-    }
     let scope = || {
         bundle.as_ref().map_err(ToString::to_string)?;
         let pid = state.require_pid().map_err(|error| error.to_string())?;
         Scope::of_container(pid).map_err(|error| error.to_string())
     };
+    let (scope, namespace) = match scope() {
+        Ok((scope, namespace)) => (Ok(scope), namespace),
+        Err(reason) => (Err(reason), None),
+    };
     let target = Target {
-        scope: scope(),
+        scope,
         pid: state.pid.unwrap_or(0),
         annotations: known.annotations().clone(),
         identity: Identity::of(&state.id, &state.bundle, known, settings.honour.job),
@@ -122,14 +123,19 @@ pub fn attach(
         begun,
     };
     kept.step(Privileges::Record);
-    let recorded = record(settings, &target, Some(kept));
+    let probes = ProbeSet::open_to_register(&settings.bpffs).ok().flatten();
+    // Who could open it is not asked.
+    if probes.is_none() && !host::in_initial_user_namespace() {
+        return Attached::Failed { reason: CollectError::Rootless, on_error };
+    }
+    let recorded = record(settings, &target, probes, Some(kept));
     kept.step(Privileges::Read);
     match recorded {
         Ok(None) => return Attached::Already,
         Ok(Some(_recording)) => {}
         Err(reason) => return Attached::Failed { reason, on_error },
     }
-    match spawn_collector(config, &target.id, target.pid) {
+    match spawn_collector(config, &target.id, namespace) {
         Ok(collector) => Attached::Recording { collector },
         // The kernel records all the same: poststop will drain the ring.
         Err(reason) => Attached::Failed { reason, on_error: OnError::Allow },
@@ -145,17 +151,17 @@ pub(super) struct Recording {
 
 /// Makes the container's directories and registers its scope; what lies in that of its log
 /// and report is for who collects, beside the container's start. `None` when an earlier
-/// hook of the same start has done so. Of what is `kept`, loading the probe set raises more.
+/// hook of the same start has done so. Without `probes` they are loaded, where nobody has yet;
+/// of what is `kept`, that raises more.
 pub(super) fn record(
     settings: &Settings,
     target: &Target,
+    probes: Option<ProbeSet>,
     kept: Option<&Kept>,
 ) -> Result<Option<Recording>, CollectError> {
     let held = loop {
-        if !claim(settings, target)? {
-            return Ok(None);
-        }
-        if let Some(held) = Held::wait(settings, &target.id)? {
+        let Some(run) = claim(settings, target)? else { return Ok(None) };
+        if let Some(held) = Held::wait(run, &target.id)? {
             break held;
         }
     };
@@ -164,7 +170,7 @@ pub(super) fn record(
     // Before the scope is registered, so that a scope always has somebody to ask.
     attachment.write(&held.run)?;
     let registered = match &target.scope {
-        Ok(scope) => register(settings, scope, kept),
+        Ok(scope) => register(settings, scope, probes, kept),
         Err(reason) => Err(CollectError::Scope(reason.clone())),
     };
     if let Err(reason) = registered {
@@ -185,7 +191,12 @@ impl Recording {
     }
 }
 
-fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(), CollectError> {
+fn register(
+    settings: &Settings,
+    scope: &Scope,
+    probes: Option<ProbeSet>,
+    kept: Option<&Kept>,
+) -> Result<(), CollectError> {
     let setup = Setup {
         bpffs: &settings.bpffs,
         names: &|| evidence::names(&Detector::builtin()),
@@ -198,31 +209,28 @@ fn register(settings: &Settings, scope: &Scope, kept: Option<&Kept>) -> Result<(
         first_began: scope.first_began,
         owner: super::owner(settings),
     };
-    let open = || match ProbeSet::open_to_register(&settings.bpffs)? {
-        Some(loaded) => Ok(loaded),
-        None => {
-            if let Some(kept) = kept {
-                kept.step(Privileges::Load);
-            }
-            ProbeSet::open_or_load(&setup)
+    let load = || {
+        if let Some(kept) = kept {
+            kept.step(Privileges::Load);
         }
+        ProbeSet::open_or_load(&setup)
     };
-    let register = || open()?.register(&key, settings.ring_bytes);
-    let registered = match register() {
+    let mut probes = probes.map_or_else(load, Ok)?;
+    let registered = match probes.register(&key, settings.ring_bytes) {
         // Once more, with one that is loaded anew.
-        Err(TraceError::Unloaded) => register(),
+        Err(TraceError::Unloaded) => load()?.register(&key, settings.ring_bytes),
         registered => registered,
     };
     Ok(registered.map(drop)?)
 }
 
-/// Makes the run directory of a container that is starting; `false` when an earlier hook
+/// Makes the run directory of a container that is starting; `None` when an earlier hook
 /// of the same start has made it. What an earlier start has left is ended first.
-fn claim(settings: &Settings, target: &Target) -> Result<bool, CollectError> {
+fn claim(settings: &Settings, target: &Target) -> Result<Option<Directory>, CollectError> {
     let id = target.id.as_str();
     let create = || Directory::create(&settings.run_dir, id, settings.group.as_deref());
-    if create()?.is_some() {
-        return Ok(true);
+    if let Some(run) = create()? {
+        return Ok(Some(run));
     }
     let earlier = Directory::open(&settings.run_dir.join(id))?
         .map(|run| Attachment::read(&run))
@@ -234,13 +242,13 @@ fn claim(settings: &Settings, target: &Target) -> Result<bool, CollectError> {
             && scope.is_none_or(|scope| scope.id == earlier.attached.container.cgroup_id)
     });
     if same {
-        return Ok(false);
+        return Ok(None);
     }
     let ended = end(settings, &target.id);
     if let Err(error) = &ended {
         warn(&format_args!("an earlier run of {id}: {error}"));
     }
-    create()?.map(|_| true).ok_or_else(|| CollectError::Collector {
+    create()?.map(Some).ok_or_else(|| CollectError::Collector {
         id: id.to_owned(),
         reason: "its earlier run has not ended".to_owned(),
     })
@@ -292,7 +300,8 @@ fn attachment(settings: &Settings, target: &Target, directory: String, run: u32)
             ring_bytes: settings.ring_bytes.into(),
             attach_ms: 0.0,
             boot_to_unix_ns: clock::boot_to_unix_ns(),
-            boot_id: host::boot_id(),
+            // As above.
+            boot_id: None,
         },
         begun: target.begun,
         directory,

@@ -1,9 +1,9 @@
 //! What a hook leaves for the collector and for whoever may have to take over.
 
 use super::{CollectError, directory::Directory};
-use crate::{annotation::Attached, oci::could_be_a_run, report::Time};
+use crate::{annotation::Attached, host, oci::could_be_a_run, report::Time};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{io::Write as _, path::Path};
 
 /// The file in a container's run directory.
 const FILE: &str = "attachment.json";
@@ -38,16 +38,19 @@ pub(super) struct Lost {
 }
 
 impl Attachment {
-    /// Writes it; whole or not at all.
+    /// Writes it, where there is none.
     pub(super) fn write(&self, run: &Directory) -> Result<(), CollectError> {
-        let bytes = serde_json::to_vec(self)
-            .map_err(|error| CollectError::io(&run.path().join(FILE), "write", error.into()))?;
-        run.put_new(FILE, &bytes).map(drop)
+        let path = || run.path().join(FILE);
+        let failed = |error| CollectError::io(&path(), "write", error);
+        let bytes = serde_json::to_vec(self).map_err(|error| failed(error.into()))?;
+        run.create_file(FILE)?.write_all(&bytes).map_err(failed)
     }
 
     /// Reads it; `None` when the hook did not come so far.
     pub(super) fn read(run: &Directory) -> Result<Option<Attachment>, CollectError> {
-        let Some(bytes) = run.content(FILE)? else { return Ok(None) };
+        // One without content is of a hook that was killed before it wrote it, by one call.
+        let bytes = run.content(FILE)?.filter(|bytes| !bytes.is_empty());
+        let Some(bytes) = bytes else { return Ok(None) };
         let malformed = |reason| CollectError::Malformed { path: run.path().join(FILE), reason };
         let read: Attachment =
             serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
@@ -58,8 +61,10 @@ impl Attachment {
         Ok(Some(read))
     }
 
-    /// Notes when the kernel's recording began, nanoseconds since boot.
+    /// Adds what a hook does not wait for: this boot's id, and when the kernel's recording began,
+    /// nanoseconds since boot.
     pub(super) fn registered(&mut self, at: Option<u64>) {
+        self.attached.boot_id = self.attached.boot_id.take().or_else(host::boot_id);
         let took = at.map_or(0, |at| at.saturating_sub(self.begun));
         self.attached.attach_ms = took as f64 / 1e6;
     }

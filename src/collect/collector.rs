@@ -41,16 +41,16 @@ pub(super) const PID: &str = "collector.pid";
 /// instead of one an exec. A listed tool's exec ends the pause at once.
 const PAUSE_MS: u16 = 10;
 
-/// Starts the collector of a container, detached. On its standard input it holds the pid
-/// namespace whose first process has that pid: from before the container's end, or another
-/// container could be given the number of the namespace while that still leads to our slot.
+/// Starts the collector of a container, detached. On its standard input it holds the container's
+/// pid namespace: from before the container's end, or another container could be given the
+/// number of the namespace while that still leads to our slot.
 ///
 /// # Errors
 /// When this program cannot be executed again.
 pub fn spawn_collector(
     config: Option<&Path>,
     id: &ContainerId,
-    first: u32,
+    namespace: Option<File>,
 ) -> Result<Pid, CollectError> {
     let config = config
         .map(|config| {
@@ -58,7 +58,6 @@ pub fn spawn_collector(
                 .map_err(|error| CollectError::io(config, "find the directory of", error))
         })
         .transpose()?;
-    let namespace = File::open(format!("/proc/{first}/ns/pid")).ok();
     spawn(config.as_deref(), ["collect", id.as_str()], namespace).map_err(|error| {
         CollectError::Collector {
             id: id.to_string(),

@@ -191,6 +191,11 @@ impl Directory {
         self.file(name, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT)
     }
 
+    /// Makes `name`, which is not there, and opens it for writing.
+    pub(super) fn create_file(&self, name: &str) -> Result<File, CollectError> {
+        self.file(name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)
+    }
+
     /// Opens `name` for reading; `None` when there is none.
     pub(super) fn read(&self, name: &str) -> Result<Option<File>, CollectError> {
         match self.file(name, OFlag::O_RDONLY) {
@@ -219,7 +224,7 @@ impl Directory {
         // No two threads have the same number; what had it before was killed.
         let staging = format!(".{name}.{}{STAGED}", gettid());
         self.remove(&staging)?;
-        let mut file = self.file(&staging, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        let mut file = self.create_file(&staging)?;
         let path = self.path.join(name);
         file.write_all(content).map_err(|error| {
             let _ = self.remove(&staging);

@@ -55,8 +55,14 @@ pub(super) struct Busy {
 impl Lock {
     /// Takes the lock of a container, if it is free.
     pub(super) fn take(settings: &Settings, id: &ContainerId) -> Result<Lock, CollectError> {
-        let path = settings.run_dir.join(id.as_str());
-        let Some(run) = Directory::open(&path)? else { return Ok(Lock::Gone) };
+        match Directory::open(&settings.run_dir.join(id.as_str()))? {
+            Some(run) => Lock::of(run),
+            None => Ok(Lock::Gone),
+        }
+    }
+
+    /// The same, of an open run directory.
+    fn of(run: Directory) -> Result<Lock, CollectError> {
         let file = match run.append(FILE) {
             Ok(file) => file,
             // Removed between the two.
@@ -71,7 +77,7 @@ impl Lock {
                 let held = Held { run, lock: file };
                 return Ok(Lock::Busy(Busy { holder, held }));
             }
-            Err(error) => return Err(CollectError::file(&path.join(FILE), "lock", error)),
+            Err(error) => return Err(CollectError::file(&run.path().join(FILE), "lock", error)),
         }
         Ok(Held { run, lock: file }.unless_removed().map_or(Lock::Gone, Lock::Held))
     }
@@ -81,11 +87,8 @@ impl Held {
     /// Takes the lock of a container whose run directory was just made; `None` when it is
     /// gone again: whoever removes that of an earlier run may take this for it. A sweep may
     /// have the lock for a moment, and lets go of what has not begun.
-    pub(super) fn wait(
-        settings: &Settings,
-        id: &ContainerId,
-    ) -> Result<Option<Held>, CollectError> {
-        let busy = match Lock::take(settings, id)? {
+    pub(super) fn wait(run: Directory, id: &ContainerId) -> Result<Option<Held>, CollectError> {
+        let busy = match Lock::of(run)? {
             Lock::Held(held) => return Ok(Some(held)),
             Lock::Gone => return Ok(None),
             Lock::Busy(busy) => busy,

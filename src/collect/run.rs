@@ -80,7 +80,7 @@ pub fn run(
         stage: Stage::Run,
         begun,
     };
-    let recording = match record(settings, &target, None) {
+    let recording = match record(settings, &target, None, None) {
         Ok(recording) => recording,
         Err(reason) if settings.on_error == OnError::Deny => {
             let _ = end(settings, &id);
@@ -104,7 +104,7 @@ pub fn run(
     if let Some(mut recording) = recording {
         recording.set_first_process(child.id())?;
     }
-    let collector = spawn_collector(config, &id, child.id()).inspect_err(|error| warn(error));
+    let collector = spawn_collector(config, &id, None).inspect_err(|error| warn(error));
     let status = wait(&mut child);
     if let Err(error) = end(settings, &id) {
         warn(&error);

@@ -17,7 +17,7 @@ use crate::{
     oci::ContainerId,
     trace::{self, ProbeSet},
 };
-use std::{path::Path, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 /// How long a hook may take to say what it has attached to. Engines do not wait so long.
 const HOOK_MAX: Duration = Duration::from_secs(3600);
@@ -109,7 +109,8 @@ fn sweep_container(
     };
     if runs {
         drop(held);
-        spawn_collector(config, id, first)?;
+        let namespace = File::open(format!("/proc/{first}/ns/pid")).ok();
+        spawn_collector(config, id, namespace)?;
         swept.resumed.push(id.clone());
     } else {
         take_over(settings, held)?;
