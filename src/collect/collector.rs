@@ -15,7 +15,7 @@ use crate::{
     confine::{Calls, Kept, Privileges, Reach, confine},
     oci::ContainerId,
     report::model::Container,
-    trace::{self, Drain, Forked, ProbeSet, fork_into, trim_heap},
+    trace::{self, Drain, ProbeSet, spawn_into, trim_heap},
 };
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -24,14 +24,15 @@ use nix::sys::{
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
+    ffi::{CString, OsStr},
     fs::File,
     io,
     os::{
         fd::{AsFd, OwnedFd, RawFd},
-        unix::process::CommandExt as _,
+        unix::ffi::OsStrExt as _,
     },
     path::Path,
-    process::{self, Command, Stdio},
+    process,
 };
 
 /// The collector's pid, in the run directory, for who looks after the host.
@@ -79,30 +80,24 @@ pub(super) fn spawn_exporter(settings: &Settings, container: &Container) -> io::
     Ok(())
 }
 
-/// Starts this program, which detaches itself, and does not wait for it: [`Command::spawn`]
-/// returns when the new program is executed, which on a busy machine is most of what a hook
-/// takes. Who ends the container sees that nobody has its lock, should that fail.
+/// Starts this program, which detaches itself. Who ends the container sees that nobody has its
+/// lock, should that fail.
 fn spawn(config: Option<&Path>, args: [&str; 2], input: Option<File>) -> io::Result<Pid> {
-    let mut command = Command::new("/proc/self/exe");
-    if let Some(config) = config {
-        command.arg("--config").arg(config);
-    }
-    command
-        .args(args)
-        .env_clear()
-        // A runtime waits until nobody holds its pipes any more.
-        .stdin(input.map_or_else(Stdio::null, Stdio::from))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let config = config.map(|config| [OsStr::new("--config"), config.as_os_str()]);
+    let args = args.map(OsStr::new);
+    let words = [OsStr::new("buildwarden")].into_iter().chain(config.into_iter().flatten());
+    let arguments = words.chain(args).map(|word| CString::new(word.as_bytes()));
+    // A runtime waits until nobody holds its pipes any more.
+    let null = File::options().read(true).write(true).open("/dev/null")?;
     // Where it cannot begin there, it goes there by itself, and says so in its report.
     let own = cgroup::collectors().ok();
-    match fork_into(own.as_ref().map(File::as_fd))? {
-        Forked::Parent(pid) => Ok(pid),
-        Forked::Child => {
-            let _ = command.exec();
-            process::exit(127)
-        }
-    }
+    spawn_into(
+        own.as_ref().map(File::as_fd),
+        c"/proc/self/exe",
+        arguments.collect::<Result<_, _>>()?,
+        input.as_ref().unwrap_or(&null).as_fd(),
+        null.as_fd(),
+    )
 }
 
 /// Leaves whoever started this process: its descriptors, its directory, its session, its

@@ -22,7 +22,7 @@ mod verifier;
 pub use drain::Drain;
 pub use error::TraceError;
 pub use features::{Feature, Trial};
-pub use fork::{Forked, fork_into};
+pub use fork::spawn_into;
 pub use heap::trim_heap;
 pub use names::Rank;
 pub use priority::real_time;
