@@ -124,7 +124,7 @@ pub fn attach(
     };
     kept.step(Privileges::Record);
     let probes = ProbeSet::open_to_register(&settings.bpffs).ok().flatten();
-    // Who could open it is not asked.
+    // Who could open it is root, and may register: that is not asked, at each start.
     if probes.is_none() && !host::in_initial_user_namespace() {
         return Attached::Failed { reason: CollectError::Rootless, on_error };
     }

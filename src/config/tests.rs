@@ -286,6 +286,18 @@ fn a_mistake_is_told_with_its_line() {
 }
 
 #[test]
+fn what_begins_like_a_comment_in_a_string_is_no_comment() {
+    for quotes in ["\"\"\"", "'''"] {
+        let rule = |lines| format!("[[policy.allow]]\ncidr = ['10.0.0.0/8']\nreason = {lines}");
+        let told = rule(format!("{quotes}a\n# b\n  #c{quotes}\n# d\n"));
+        let want = rule("\"a\\n# b\\n  #c\" # e\n  # f".to_owned());
+        assert_eq!(parse(&told).unwrap(), parse(&want).unwrap(), "{quotes}");
+    }
+    let list = "recipes = [ # a\n# '/b'\n'/c',\n\t#\n]\n#";
+    assert_eq!(parse(list).unwrap().recipes, [Path::new("/c")]);
+}
+
+#[test]
 fn on_error_survives_a_mistake_elsewhere() {
     let cases = [
         ("on_error = 'deny'\nringg = 1", OnError::Deny),

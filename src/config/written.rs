@@ -138,8 +138,22 @@ impl Default for Keep {
     }
 }
 
+/// The text without lines that are comments, which to parse would be half of the instructions of a
+/// hook under the file that we document. `None` where such a line may be part of a string.
+fn without_comments(text: &str) -> Option<String> {
+    let several_lines = ["\"\"\"", "'''"].iter().any(|quotes| text.contains(quotes));
+    let is_comment = |line: &&str| line.trim_ascii_start().starts_with('#');
+    (!several_lines).then(|| text.split_inclusive('\n').filter(|line| !is_comment(line)).collect())
+}
+
 impl Written {
     pub(super) fn parse(text: &str) -> Result<Settings, ParseError> {
+        let short = without_comments(text).map(|text| Written::parse_whole(&text));
+        // A mistake is told by its line.
+        short.and_then(Result::ok).map_or_else(|| Written::parse_whole(text), Ok)
+    }
+
+    fn parse_whole(text: &str) -> Result<Settings, ParseError> {
         // Recoverable, so that `on_error` is known even when another line is wrong.
         let (table, errors) = DeTable::parse_recoverable(text);
         let on_error = on_error_of(table.get_ref());

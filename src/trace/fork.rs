@@ -42,9 +42,9 @@ struct Child<'a> {
 /// meanwhile, and with it every engine that makes or removes a cgroup.
 ///
 /// Nobody waits until it is executed, which on a busy machine is most of what a hook takes. Until
-/// then the child has this process's memory and not a copy, which takes as long to make as
-/// everything else of a start, and as long again where it is written to. So what the child
-/// reads is not given back before this process ends: a few pages for each.
+/// then the child has this process's memory and no copy: that makes a start more than twice
+/// as long, and each page that this process writes to then is copied, too. So what the child reads
+/// is not given back before this process ends: a few pages for each.
 ///
 /// # Errors
 /// When the kernel makes no process. A program that cannot be executed is one that ends with 127.
@@ -187,6 +187,7 @@ unsafe fn clone3<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::{SigSet, Signal};
     use rustix::process::{WaitOptions, waitpid};
     use std::{
         fs::File,
@@ -212,6 +213,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "makes processes")]
     fn a_program_has_its_arguments_and_streams_and_no_environment() {
+        SigSet::from(Signal::SIGTERM).thread_block().unwrap();
         let script =
             "cat; echo $0 $1; echo ${HOME-none} >&2; grep SigBlk /proc/self/status; exit 3";
         for _ in 0..100 {
