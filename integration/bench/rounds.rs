@@ -32,8 +32,9 @@ impl<'a> With<'a> {
     }
 }
 
-/// Runs it alone and with each, once a round and the other way round in each second one, and begins
-/// no round after so long. What came of each, by place.
+/// Runs it alone, and in each round with each and once more alone behind that; begins no round
+/// after so long. What came of each, by place, against the mean of alone before it and alone behind it:
+/// what a machine becomes slower or faster meanwhile is in both.
 pub(super) fn in_turn(
     rounds: usize,
     at_most: Duration,
@@ -42,29 +43,38 @@ pub(super) fn in_turn(
 ) -> Vec<Vec<Compared>> {
     let mut compared: Vec<Vec<Compared>> = with.iter().map(|_| Vec::new()).collect();
     let begun = Instant::now();
+    let mut before = alone();
     for round in (0..rounds).take_while(|_| begun.elapsed() < at_most) {
-        let mut took = vec![Vec::new(); with.len()];
-        let forward = round % 2 == 0;
-        let mut first = None;
-        if forward {
-            first = Some(alone());
-        }
-        for at in 0..with.len() {
-            let at = if forward { at } else { with.len() - 1 - at };
-            if round.is_multiple_of(with[at].every) {
-                took[at] = (with[at].run)(round);
-            }
-        }
-        let reference = first.unwrap_or_else(&mut alone);
-        for (compared, took) in compared.iter_mut().zip(took) {
+        let part = with.iter_mut().zip(&mut compared);
+        for (with, compared) in part.filter(|(with, _)| round.is_multiple_of(with.every)) {
+            let took = (with.run)(round);
+            let behind = alone();
             for (place, took) in took.into_iter().enumerate() {
                 if compared.len() == place {
                     compared.push(Compared::default());
                 }
-                compared[place].wall.push(took.wall, reference.wall);
-                compared[place].processors.push(took.processors, reference.processors);
+                let Compared { wall, processors } = &mut compared[place];
+                wall.push(took.wall, f64::midpoint(before.wall, behind.wall));
+                let reference = f64::midpoint(before.processors, behind.processors);
+                processors.push(took.processors, reference);
             }
+            before = behind;
         }
     }
     compared
+}
+
+/// Both, the one first or the other.
+pub(super) fn both<A, B>(
+    in_order: bool,
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if in_order {
+        let one = one();
+        (one, other())
+    } else {
+        let other = other();
+        (one(), other)
+    }
 }
