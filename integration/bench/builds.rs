@@ -18,9 +18,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Rounds whose processor time is averaged before it is compared: the kernel counts that in ticks of
-/// a hundredth of a second.
-const AT_ONCE: usize = 4;
+/// Rounds in which all processors work for more than a second.
+const ROUNDS: usize = 4;
 /// Enters a cgroup and executes the rest.
 const ENTER: &str = r#"echo 0 >"$1"; shift; exec "$@""#;
 /// What a configure script does most of the time.
@@ -82,9 +81,10 @@ fn one(plan: &Plan, stage: &Stage<'_>, name: &str, build: Build<'_>, rows: &mut 
     with.insert(0, With::new(1, ours));
     let builds = &plan.builds;
     let compared = in_turn(builds.rounds, builds.at_most, alone, &mut with);
-    let row = |with: &str, Compared { wall, processors }: &Compared, goal| {
-        let row = Row::ratio(&format!("{name}, {with}"), "ms", wall, "no probe set", goal);
-        row.remark(format!("all processors {}", processors.averaged(AT_ONCE).times()))
+    let row = |with: &str, compared: &Compared, goal| {
+        let what = format!("{name}, {with}");
+        let row = Row::ratio(&what, "ms", &compared.wall, "no probe set", goal);
+        row.remark(format!("all processors {}", compared.processors_over(ROUNDS).times()))
     };
     let [ours, compared @ ..] = &compared[..] else { unreachable!("there are ours") };
     rows.push(row("in scope", &ours[0], "≤ ×1.01"));

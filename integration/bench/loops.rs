@@ -4,7 +4,7 @@ use super::{
     Plan,
     machine::worked,
     peers, programs,
-    rounds::{Compared, Took, With, both, in_turn},
+    rounds::{Took, With, both, in_turn},
     stand_in::{Stage, StandIn},
     table::Row,
 };
@@ -52,9 +52,8 @@ pub(super) fn took(command: &mut Command) -> (Took, f64) {
     (took, count)
 }
 
-/// Slices whose processor time is averaged before it is compared: the kernel counts that in ticks of
-/// a hundredth of a second.
-const AT_ONCE: usize = 5;
+/// Rounds in which all processors work for more than a second.
+const ROUNDS: usize = 5;
 
 /// Where a loop of ours runs, and what that may cost.
 const PLACES: [(&str, &str); 3] = [
@@ -108,19 +107,19 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
         rows.push(Row::ratio(&what, "µs", &ours.wall, than, goal));
     }
     let what = "  all processors, in scope";
-    let processors = ours[2].processors.averaged(AT_ONCE);
+    let processors = ours[2].processors_over(ROUNDS);
     rows.push(Row::ratio(what, "µs", &processors, than, "≤ ×1.06"));
     programs::measure(plan, &stage, &ours[0].wall.reference, rows);
     let what = "an exec of a loop";
     for (peer, compared) in able.iter().zip(compared) {
-        let [Compared { wall, processors }] = &compared[..] else {
+        let [compared] = &compared[..] else {
             rows.push(peer.unable(what, "not again".to_owned()));
             continue;
         };
         let part = quantile(&shown.borrow()[peer.name], 0.0) * 100.0;
-        let row = Row::ratio(&format!("{what}, {}", peer.name), "µs", wall, than, "");
+        let row = Row::ratio(&format!("{what}, {}", peer.name), "µs", &compared.wall, than, "");
         rows.push(row.remark(format!("{part:.1} % of them shown, at least")));
-        let processors = processors.averaged(AT_ONCE);
+        let processors = compared.processors_over(ROUNDS);
         rows.push(Row::ratio("  all processors", "µs", &processors, than, ""));
     }
     rows.extend(unable.into_iter().map(|(peer, said)| peer.unable(what, said)));

@@ -73,14 +73,14 @@ const QUICK: Plan = Plan {
     watched: 20,
     findings: 100,
     idle: 5,
-    builds: Builds { rounds: 15, at_most: Duration::from_secs(8), part: 4, peers: None },
+    builds: Builds { rounds: 12, at_most: Duration::from_secs(8), part: 3, peers: None },
 };
 
 const WHOLE: Plan = Plan {
     pairs: 51,
     containers: 301,
     rounds: 11,
-    loops: Loops { rounds: 40, peers: 8 },
+    loops: Loops { rounds: 48, peers: 8 },
     storm: Storm { execs: 1_000_000, seconds: 60 },
     watched: 1_000,
     findings: 400,

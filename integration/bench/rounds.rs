@@ -3,6 +3,9 @@
 use super::table::Pairs;
 use std::time::{Duration, Instant};
 
+/// How many pairs a slice is in: with what is before it, and with what is behind.
+const NEIGHBOURS: usize = 2;
+
 /// What it took, in some unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Took {
@@ -15,7 +18,15 @@ pub(super) struct Took {
 #[derive(Debug, Default)]
 pub(super) struct Compared {
     pub(super) wall: Pairs,
-    pub(super) processors: Pairs,
+    processors: Pairs,
+}
+
+impl Compared {
+    /// What all processors worked, averaged over so many rounds before it is compared: the kernel
+    /// counts that in ticks of a hundredth of a second.
+    pub(super) fn processors_over(&self, rounds: usize) -> Pairs {
+        self.processors.averaged(NEIGHBOURS * rounds)
+    }
 }
 
 /// What the workload is run with.
@@ -33,8 +44,9 @@ impl<'a> With<'a> {
 }
 
 /// Runs it alone, and in each round with each and once more alone behind that; begins no round
-/// after so long. What came of each, by place, against the mean of alone before it and alone behind it:
-/// what a machine becomes slower or faster meanwhile is in both.
+/// after so long. What came of each, by place, in a pair with alone before it and in one with alone
+/// behind it: a machine that drifts makes one larger and the other smaller. Not with the mean of both,
+/// which is the slower the more single slices are disturbed.
 pub(super) fn in_turn(
     rounds: usize,
     at_most: Duration,
@@ -53,10 +65,10 @@ pub(super) fn in_turn(
                 if compared.len() == place {
                     compared.push(Compared::default());
                 }
-                let Compared { wall, processors } = &mut compared[place];
-                wall.push(took.wall, f64::midpoint(before.wall, behind.wall));
-                let reference = f64::midpoint(before.processors, behind.processors);
-                processors.push(took.processors, reference);
+                for neighbour in [before, behind] {
+                    compared[place].wall.push(took.wall, neighbour.wall);
+                    compared[place].processors.push(took.processors, neighbour.processors);
+                }
             }
             before = behind;
         }
