@@ -69,6 +69,7 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
         let zero = || {
             // The probe set stays.
             stage.watched(&format!("none-{round}")).end();
+            stage.rest();
             one(&stage, None)
         };
         let scoped = || {

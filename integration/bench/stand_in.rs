@@ -45,6 +45,13 @@ impl<'a> Stage<'a> {
         stand_in
     }
 
+    /// Waits until the collectors of what was watched have ended: their rings go behind their
+    /// reports.
+    #[track_caller]
+    pub(super) fn rest(&self) {
+        until("collectors to end", || self.dir.processes().is_empty().then_some(()));
+    }
+
     /// Takes the probe set away; nothing may be watched.
     #[track_caller]
     pub(super) fn unload(&self) {
