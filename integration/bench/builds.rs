@@ -18,6 +18,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// Rounds in which all processors work for more than a second.
+const ROUNDS: usize = 4;
 /// Enters a cgroup and executes the rest.
 const ENTER: &str = r#"echo 0 >"$1"; shift; exec "$@""#;
 /// What a configure script does most of the time.
@@ -33,7 +35,7 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     let dir = Dir::like_a_host();
     let stage = Stage::new(&dir);
     let work = dir.path("work");
-    let [recipes, checks, compilations] = [600, 150, 40].map(|n: u32| n / plan.builds.part);
+    let [recipes, checks, compilations] = [200, 50, 13].map(|n: u32| n / plan.builds.part);
     prepare(&work, recipes);
     let builds = [
         ("make", format!("{recipes} recipes of 2 commands"), words("make --silent --always-make")),
@@ -79,9 +81,10 @@ fn one(plan: &Plan, stage: &Stage<'_>, name: &str, build: Build<'_>, rows: &mut 
     with.insert(0, With::new(1, ours));
     let builds = &plan.builds;
     let compared = in_turn(builds.rounds, builds.at_most, alone, &mut with);
-    let row = |with: &str, Compared { wall, processors }: &Compared, goal| {
-        let row = Row::ratio(&format!("{name}, {with}"), "ms", wall, "no probe set", goal);
-        row.remark(format!("all processors {}", processors.times()))
+    let row = |with: &str, compared: &Compared, goal| {
+        let what = format!("{name}, {with}");
+        let row = Row::ratio(&what, "ms", &compared.wall, "no probe set", goal);
+        row.remark(format!("all processors {}", compared.processors_over(ROUNDS).times()))
     };
     let [ours, compared @ ..] = &compared[..] else { unreachable!("there are ours") };
     rows.push(row("in scope", &ours[0], "≤ ×1.01"));

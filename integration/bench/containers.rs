@@ -22,7 +22,7 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     // Loads the probe set.
     once(&ours);
 
-    let pairs = Pairs::measure(plan.pairs, || once(&ours), || once(&other));
+    let pairs = Pairs::measure(plan.containers, || once(&ours), || once(&other));
     rows.push(Row::added("runc run, with our hooks", "ms", &pairs, "hooks: exit(0)", "≤ +1 ms"));
     let pairs = Pairs::measure(plan.pairs, || once(&wrapped), || once(&bare));
     rows.push(Row::added("runc run, through the shim", "ms", &pairs, "runc, no hooks", ""));

@@ -8,6 +8,7 @@ mod hooks;
 mod loops;
 mod machine;
 mod peers;
+mod programs;
 mod rounds;
 mod stand_in;
 mod storm;
@@ -24,12 +25,11 @@ use table::Row;
 struct Plan {
     /// Pairs of what takes milliseconds.
     pairs: usize,
+    /// Pairs of containers, for a goal of a millisecond of thirty.
+    containers: usize,
     /// Pairs of what takes a second.
     rounds: usize,
-    /// Seconds of one loop of execs.
-    looped: u64,
-    /// Peers take part in each round of so many.
-    peers: usize,
+    loops: Loops,
     storm: Storm,
     /// Containers that are watched at once.
     watched: usize,
@@ -38,6 +38,13 @@ struct Plan {
     /// Seconds in which idle collectors are looked at.
     idle: u64,
     builds: Builds,
+}
+
+struct Loops {
+    /// Of a slice of each.
+    rounds: usize,
+    /// Peers take part in each round of so many.
+    peers: usize,
 }
 
 struct Storm {
@@ -59,26 +66,26 @@ struct Builds {
 
 const QUICK: Plan = Plan {
     pairs: 21,
+    containers: 61,
     rounds: 3,
-    looped: 1,
-    peers: 2,
+    loops: Loops { rounds: 12, peers: 6 },
     storm: Storm { execs: 20_000, seconds: 3 },
     watched: 20,
     findings: 100,
     idle: 5,
-    builds: Builds { rounds: 5, at_most: Duration::from_secs(8), part: 4, peers: None },
+    builds: Builds { rounds: 12, at_most: Duration::from_secs(8), part: 3, peers: None },
 };
 
 const WHOLE: Plan = Plan {
     pairs: 51,
+    containers: 301,
     rounds: 11,
-    looped: 1,
-    peers: 2,
+    loops: Loops { rounds: 48, peers: 8 },
     storm: Storm { execs: 1_000_000, seconds: 60 },
     watched: 1_000,
     findings: 400,
     idle: 60,
-    builds: Builds { rounds: 31, at_most: Duration::from_secs(85), part: 1, peers: Some(7) },
+    builds: Builds { rounds: 93, at_most: Duration::from_secs(100), part: 1, peers: Some(31) },
 };
 
 type Measure = fn(&Plan, &mut Vec<Row>);

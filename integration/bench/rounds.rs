@@ -3,6 +3,9 @@
 use super::table::Pairs;
 use std::time::{Duration, Instant};
 
+/// How many pairs a slice is in: with what is before it, and with what is behind.
+const NEIGHBOURS: usize = 2;
+
 /// What it took, in some unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Took {
@@ -15,7 +18,15 @@ pub(super) struct Took {
 #[derive(Debug, Default)]
 pub(super) struct Compared {
     pub(super) wall: Pairs,
-    pub(super) processors: Pairs,
+    processors: Pairs,
+}
+
+impl Compared {
+    /// What all processors worked, averaged over so many rounds before it is compared: the kernel
+    /// counts that in ticks of a hundredth of a second.
+    pub(super) fn processors_over(&self, rounds: usize) -> Pairs {
+        self.processors.averaged(NEIGHBOURS * rounds)
+    }
 }
 
 /// What the workload is run with.
@@ -32,8 +43,10 @@ impl<'a> With<'a> {
     }
 }
 
-/// Runs it alone and with each, once a round and the other way round in each second one, and begins
-/// no round after so long. What came of each, by place.
+/// Runs it alone, and in each round with each and once more alone behind that; begins no round
+/// after so long. What came of each, by place, in a pair with alone before it and in one with alone
+/// behind it: a machine that drifts makes one larger and the other smaller. Not with the mean of both,
+/// which is the slower the more single slices are disturbed.
 pub(super) fn in_turn(
     rounds: usize,
     at_most: Duration,
@@ -42,29 +55,38 @@ pub(super) fn in_turn(
 ) -> Vec<Vec<Compared>> {
     let mut compared: Vec<Vec<Compared>> = with.iter().map(|_| Vec::new()).collect();
     let begun = Instant::now();
+    let mut before = alone();
     for round in (0..rounds).take_while(|_| begun.elapsed() < at_most) {
-        let mut took = vec![Vec::new(); with.len()];
-        let forward = round % 2 == 0;
-        let mut first = None;
-        if forward {
-            first = Some(alone());
-        }
-        for at in 0..with.len() {
-            let at = if forward { at } else { with.len() - 1 - at };
-            if round.is_multiple_of(with[at].every) {
-                took[at] = (with[at].run)(round);
-            }
-        }
-        let reference = first.unwrap_or_else(&mut alone);
-        for (compared, took) in compared.iter_mut().zip(took) {
+        let part = with.iter_mut().zip(&mut compared);
+        for (with, compared) in part.filter(|(with, _)| round.is_multiple_of(with.every)) {
+            let took = (with.run)(round);
+            let behind = alone();
             for (place, took) in took.into_iter().enumerate() {
                 if compared.len() == place {
                     compared.push(Compared::default());
                 }
-                compared[place].wall.push(took.wall, reference.wall);
-                compared[place].processors.push(took.processors, reference.processors);
+                for neighbour in [before, behind] {
+                    compared[place].wall.push(took.wall, neighbour.wall);
+                    compared[place].processors.push(took.processors, neighbour.processors);
+                }
             }
+            before = behind;
         }
     }
     compared
+}
+
+/// Both, the one first or the other.
+pub(super) fn both<A, B>(
+    in_order: bool,
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
+    if in_order {
+        let one = one();
+        (one, other())
+    } else {
+        let other = other();
+        (one(), other)
+    }
 }

@@ -45,6 +45,13 @@ impl<'a> Stage<'a> {
         stand_in
     }
 
+    /// Waits until the collectors of what was watched have ended: their rings go behind their
+    /// reports.
+    #[track_caller]
+    pub(super) fn rest(&self) {
+        until("collectors to end", || self.dir.processes().is_empty().then_some(()));
+    }
+
     /// Takes the probe set away; nothing may be watched.
     #[track_caller]
     pub(super) fn unload(&self) {
@@ -111,10 +118,22 @@ impl<'a> StandIn<'a> {
         self.stage.dir.state().join("containers").join(&self.id)
     }
 
+    /// Its collector.
+    #[track_caller]
+    pub(super) fn collector(&self) -> nix::unistd::Pid {
+        self.stage.dir.collector(&self.id)
+    }
+
+    /// Waits until its event file holds some text.
+    #[track_caller]
+    pub(super) fn until_recorded(&self, text: &str) {
+        self.stage.dir.until_recorded(&self.id, text);
+    }
+
     /// Its collector, once the pool is full again and it does nothing but wait.
     #[track_caller]
     pub(super) fn settled(&self) -> nix::unistd::Pid {
-        let collector = self.stage.dir.collector(&self.id);
+        let collector = self.collector();
         until("a collector that is prepared", || {
             // It gives up its privileges when all is open; the filler's thread has its own.
             let status = fs::read_to_string(format!("/proc/{collector}/status")).ok()?;
@@ -123,7 +142,8 @@ impl<'a> StandIn<'a> {
         })
     }
 
-    /// A loop of so many execs in it; `1000+60` is at least a thousand, and for a minute.
+    /// A loop of so many execs in it; `1000+250` is at least a thousand, and for a quarter of a
+    /// second.
     pub(super) fn exec_loop(&self, count: &str, program: &Path) -> Command {
         let mut command = Command::new(&self.stage.exec_loop);
         command.arg(count).arg(self.procs()).arg(program);

@@ -33,7 +33,7 @@ fn storm(
     let mut stand_in = stage.watched(if pinned { "pinned" } else { "storm" });
     let collector = stand_in.settled();
     let begun = Instant::now();
-    let each = format!("{}+{seconds}", execs.div_ceil(loops));
+    let each = format!("{}+{}", execs.div_ceil(loops), seconds * 1000);
     let start = |_| -> Child {
         let mut command = stand_in.exec_loop(&each, &stage.nothing);
         if pinned {

@@ -51,6 +51,13 @@ impl Pairs {
         self.reference.push(reference);
     }
 
+    /// The same, so many pairs at a time averaged into one.
+    pub(super) fn averaged(&self, count: usize) -> Pairs {
+        let mean = |some: &[f64]| some.iter().sum::<f64>() / some.len() as f64;
+        let means = |values: &[f64]| values.chunks(count).map(mean).collect();
+        Pairs { ours: means(&self.ours), reference: means(&self.reference) }
+    }
+
     /// How many times as much as the reference, in the median.
     pub(super) fn times(&self) -> String {
         ratio(quantile(&self.compared(|ours, other| ours / other), 0.5))
@@ -72,6 +79,14 @@ impl Row {
     pub(super) fn added(what: &str, unit: &str, pairs: &Pairs, than: &str, goal: &str) -> Row {
         let added = pairs.compared(|ours, other| ours - other);
         Row::compared(what, unit, pairs, than, goal, &added, |added| format!("{added:+.2}"))
+    }
+
+    /// What comes on top of the reference, and so how many times as much that is with it.
+    pub(super) fn on_top(what: &str, unit: &str, ours: &[f64], other: &[f64], than: &str) -> Row {
+        let without = quantile(other, 0.5);
+        let ratios: Vec<f64> = ours.iter().map(|ours| (without + ours) / without).collect();
+        let pairs = Pairs { ours: ours.to_vec(), reference: other.to_vec() };
+        Row::compared(what, unit, &pairs, than, "", &ratios, ratio)
     }
 
     fn compared(

@@ -27,9 +27,9 @@ pub(super) fn measure(plan: &Plan, rows: &mut Vec<Row>) {
     dir.configure(&format!("[ring]\nsize = \"{RING}\""));
     let stage = Stage::new(&dir);
     // Neither can be measured in turn with that many: half of it is before and half behind.
-    let half = plan.rounds.div_ceil(2);
+    let half = plan.loops.rounds.div_ceil(2);
     let loops = |rounds: usize, container: Option<&StandIn<'_>>| -> Vec<f64> {
-        (0..rounds).map(|_| one(&stage, plan.looped, container).wall).collect()
+        (0..rounds).map(|_| one(&stage, container).wall).collect()
     };
     let mut alone = loops(half, None);
     let first = stage.watched("first");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// exec-loop COUNT[+SECONDS] PROCS PROGRAM [ARG...]: executes PROGRAM so many times, one after the
-// other, and then until so many seconds have passed since it began; prints the nanoseconds that
-// took, and how often it was. PROCS is the cgroup.procs of the cgroup that it enters first, or
+// exec-loop COUNT[+MILLISECONDS] PROCS PROGRAM [ARG...]: executes PROGRAM so many times, one after
+// the other, and then until so many milliseconds have passed since it began; prints the nanoseconds
+// that took, and how often it was. PROCS is the cgroup.procs of the cgroup that it enters first, or
 // nothing.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,9 +31,9 @@ int main(int argc, char **argv)
 		if (write(procs, "0", 1) != 1)
 			return 3;
 	}
-	char *seconds;
-	long least = strtol(argv[1], &seconds, 10), count = 0;
-	long long begun = now(), end = begun + atol(seconds) * 1000000000LL;
+	char *milliseconds;
+	long least = strtol(argv[1], &milliseconds, 10), count = 0;
+	long long begun = now(), end = begun + atol(milliseconds) * 1000000LL;
 	for (; count < least || now() < end; count++) {
 		int status;
 		pid_t pid = vfork();
