@@ -55,7 +55,10 @@ fn order_functions(out: &Path) {
     let is = |name, value| env::var(name).is_ok_and(|set| set == value);
     // Where the linker is called by a C compiler, and the program is one that somebody waits for.
     let gnu = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
-    if !gnu || !is("PROFILE", "release") {
+    // Neither reads such a list; whoever prefers one has said so in flags.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let other = ["gold", "mold"].iter().any(|linker| flags.contains(linker));
+    if !gnu || other || !is("PROFILE", "release") {
         return;
     }
     let functions = fs::canonicalize(FUNCTIONS).unwrap_or_else(|e| panic!("{FUNCTIONS}: {e}"));

@@ -15,12 +15,12 @@ const HEAD: &str = "\
  * Made by `make function-order`; not to be changed by hand.
  *
  * The functions that are in a hurry, in the order in which they are met: of the hook at a container's
- * start, of that at its end, of the shim, and of a collector. The kernel maps a file's pages in
- * windows of 64 KB, and each first touch of one costs about as much as ten system calls: side by side
- * they are a few, and all over the program some fifty.
+ * start, of that at its end, of the shim, and of a collector. The kernel maps a file in windows of
+ * 64 KB as they are touched, and interrupts the program for each: side by side these functions fill a
+ * few, and all over the program they were in some fifty.
  *
- * A `*` stands for what another compiler or version calls otherwise. A pattern without a function
- * does nothing, and a function without a pattern lies where it always did: what is out of date
+ * A `*` stands for what another compilation may call otherwise. A pattern without a function
+ * does nothing, and a function without a pattern lies where it would anyhow: what is out of date
  * here is only slower.
  */
 ";
@@ -192,16 +192,17 @@ fn sections(map: &str) -> BTreeMap<u64, Section> {
 /// What stands for a section in the linker's script: the section's name, which is its function's,
 /// and where the compiler made one section of many functions the object too.
 fn pattern(file: &str, section: &str) -> Option<String> {
-    if section.contains("._R") {
-        return Some(format!("*({})", without_hashes(section)));
+    if let Some((kind, name)) = section.split_once("._R") {
+        return Some(format!("*({kind}._R{})", lasting(name)));
     }
     let Some((archive, object)) = file.trim_end_matches(')').rsplit_once('(') else {
         return (section != ".text").then(|| format!("*({section})"));
     };
     let archive = archive.rsplit('/').next().unwrap_or(archive);
-    let archive = match archive.strip_suffix(".rlib").and_then(|name| name.rsplit_once('-')) {
-        Some((name, _)) => format!("{name}-*.rlib"),
-        None => archive.to_owned(),
+    // What follows is a hash, or the version of the C library.
+    let archive = match (archive.rsplit_once('-'), archive.rsplit_once('.')) {
+        (Some((name, _)), Some((_, suffix))) => format!("{name}-*.{suffix}"),
+        _ => archive.to_owned(),
     };
     let is_hash =
         |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -212,19 +213,24 @@ fn pattern(file: &str, section: &str) -> Option<String> {
     Some(format!("*{archive}:{object}({section})"))
 }
 
-/// A mangled name (RFC 2603) without what another compiler or version writes otherwise: `Cs…_`,
-/// which crate of that name it is, and `B…_`, how far before something stood already.
-fn without_hashes(name: &str) -> String {
+/// A mangled name (RFC 2603) without what another compilation writes otherwise: `Cs…_`, which crate
+/// of that name it is; `B…_`, how far before something stood already; at the end the crate that a
+/// generic function was compiled for, as of equal ones any may be kept; and `.…`, a number of it.
+fn lasting(name: &str) -> String {
+    let (name, numbered) = name.split_once('.').map_or((name, ""), |(name, _)| (name, ".*"));
     let mut pattern = String::new();
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
         let tag = ["Cs", "B"].into_iter().find(|tag| rest.starts_with(tag));
-        let number = tag.and_then(|tag| rest[tag.len()..].split_once('_'));
-        match (tag, number) {
-            (Some(tag), Some((number, behind)))
-                if number.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                    && (tag == "B") == (number.len() < 4) =>
+        let hash = tag.and_then(|tag| Some((tag, rest[tag.len()..].split_once('_')?)));
+        match hash {
+            Some((tag, (hash, behind)))
+                if hash.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                    && (tag == "B") == (hash.len() < 4) =>
             {
+                if behind.is_empty() || (tag == "Cs" && is_one_word(behind)) {
+                    return pattern + "*";
+                }
                 pattern += &format!("{tag}*_");
                 rest = behind;
             }
@@ -234,5 +240,11 @@ fn without_hashes(name: &str) -> String {
             }
         }
     }
-    pattern
+    pattern + numbered
+}
+
+/// Whether nothing is behind the first word of a mangled name, which its length comes before.
+fn is_one_word(text: &str) -> bool {
+    let word = text.trim_start_matches(|character: char| character.is_ascii_digit());
+    text[..text.len() - word.len()] == word.len().to_string()
 }
