@@ -10,7 +10,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release/buildwarden
 
-.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report faults fuzz soak miri audit \
+.PHONY: build demo test matrix screenshots e2e bench bench-quick bench-detect bench-report function-order faults fuzz soak miri audit \
   install install-files deb clean
 
 build:
@@ -70,6 +70,12 @@ bench-detect:
 # What each format of a report of 100,000 execs costs.
 bench-report:
 	$(CARGO) bench --locked --bench report
+
+# Which functions the linker puts together, because a container waits for them: build/functions.ld,
+# anew. On x86-64, from a release build that Rust's own linker, lld, has made.
+function-order:
+	@integration/setup
+	@integration/root-tests --release --ignored --nocapture root_function_order
 
 # Every reader of what comes from outside, coverage-guided, on the stable toolchain;
 # FUZZ_SECONDS for each, FUZZ=state for one alone. `make test` runs the seeds and mutations of them.

@@ -1,4 +1,5 @@
-//! Compiles the kernel side and the grammars, and names the ABI of the former.
+//! Compiles the kernel side and the grammars, names the ABI of the former, and tells the linker
+//! which functions are to lie together.
 
 mod grammars;
 #[path = "../src/detect/terms.rs"]
@@ -11,6 +12,7 @@ use std::{env, fs, process};
 const SOURCE: &str = "bpf/exec.bpf.c";
 const GRAMMARS: &str = "config/grammars";
 const CARRIERS: &str = "src/detect/carriers.rs";
+const FUNCTIONS: &str = "build/functions.ld";
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -42,6 +44,27 @@ fn main() {
     code.extend(read(Path::new(CARRIERS)).as_bytes());
     println!("cargo::rerun-if-changed={CARRIERS}");
     println!("cargo::rustc-env=BUILDWARDEN_ABI={:016x}", fnv1a(&code));
+
+    order_functions(&out);
+}
+
+/// Has the linker put the functions together that are in a hurry, and write down where everything
+/// lies: `make function-order` reads that.
+fn order_functions(out: &Path) {
+    println!("cargo::rerun-if-changed={FUNCTIONS}");
+    let is = |name, value| env::var(name).is_ok_and(|set| set == value);
+    // Where the linker is called by a C compiler, and the program is one that somebody waits for.
+    let gnu = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    // Neither reads such a list; whoever prefers one has said so in flags.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let other = ["gold", "mold"].iter().any(|linker| flags.contains(linker));
+    if !gnu || other || !is("PROFILE", "release") {
+        return;
+    }
+    let functions = fs::canonicalize(FUNCTIONS).unwrap_or_else(|e| panic!("{FUNCTIONS}: {e}"));
+    println!("cargo::rustc-link-arg-bins=-T{}", functions.display());
+    println!("cargo::rustc-link-arg-bins=-Xlinker");
+    println!("cargo::rustc-link-arg-bins=-Map={}", out.join("buildwarden.map").display());
 }
 
 /// The tools that are known: each file's name and text.

@@ -7,6 +7,7 @@ mod findings;
 mod hooks;
 mod loops;
 mod machine;
+mod order;
 mod peers;
 mod programs;
 mod rounds;

@@ -110,7 +110,12 @@ impl<'a> StandIn<'a> {
     }
 
     fn hook(&self, command: &mut Command) -> f64 {
-        timed(command.stdin(File::open(&self.state).unwrap()).stdout(Stdio::null()))
+        timed(command.stdin(self.input()).stdout(Stdio::null()))
+    }
+
+    /// Its state, as a runtime gives it to a hook.
+    pub(super) fn input(&self) -> Stdio {
+        File::open(&self.state).unwrap().into()
     }
 
     /// Where its logs and its report are.
