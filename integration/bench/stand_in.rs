@@ -97,7 +97,7 @@ impl<'a> StandIn<'a> {
     /// Milliseconds from spawn to exit of the hook that starts to watch it.
     #[track_caller]
     pub(super) fn watch(&self) -> f64 {
-        let took = self.hook(&mut self.stage.dir.buildwarden(["hook", "createRuntime"]));
+        let took = self.hook(&mut self.ours("createRuntime"));
         let run = self.stage.dir.run().join(&self.id).join("attachment.json");
         assert!(run.exists(), "the hook did not attach to {}", self.id);
         took
@@ -107,6 +107,14 @@ impl<'a> StandIn<'a> {
     #[track_caller]
     pub(super) fn nothing(&self) -> f64 {
         self.hook(&mut Command::new(&self.stage.nothing))
+    }
+
+    /// Not in a directory of its own: for that the standard library would fork this process, and
+    /// what that takes would be the hook's.
+    fn ours(&self, stage: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildwarden"));
+        command.args(["hook", stage]).env("BUILDWARDEN_CONFIG", self.stage.dir.config());
+        command
     }
 
     fn hook(&self, command: &mut Command) -> f64 {
@@ -164,7 +172,7 @@ impl<'a> StandIn<'a> {
     /// Milliseconds from spawn to exit of the hook behind its end; there is a report then.
     #[track_caller]
     pub(super) fn poststop(&self) -> f64 {
-        let took = self.hook(&mut self.stage.dir.buildwarden(["hook", "poststop"]));
+        let took = self.hook(&mut self.ours("poststop"));
         assert!(self.directory().join("report.json").exists(), "{} has no report", self.id);
         took
     }
