@@ -117,7 +117,8 @@ struct bw_slot {
 	__u32 owner;	/* whose scope it is, among several configurations; user space's */
 	__u32 disowned; /* a process inside has given a child a parent outside */
 	__u32 pad;
-	__u64 first; /* when that namespace's first process began, clock ticks since boot, or 0 */
+	__u64 first; /* when that namespace's first process began, clock ticks since boot, or 0;
+			its collector says it */
 	__u64 registered; /* when its recording began, nanoseconds since boot, or 0; user space's */
 };
 

@@ -35,9 +35,6 @@ pub struct Scope {
     /// The inode number of the container's pid namespace, where it has one that is
     /// its own: `pid` is process 1 in it, and we are not in it.
     pub pid_namespace: Option<u32>,
-    /// When the first process of that namespace began, in clock ticks since boot; 0 when
-    /// that is not known.
-    pub first_began: u64,
 }
 
 impl Scope {
@@ -56,8 +53,7 @@ impl Scope {
                 let Some((number, namespace)) = own_pid_namespace(pid)? else {
                     return Ok((scope, None));
                 };
-                let first_began = host::began(pid).unwrap_or(0);
-                Ok((Scope { pid_namespace: Some(number), first_began, ..scope }, Some(namespace)))
+                Ok((Scope { pid_namespace: Some(number), ..scope }, Some(namespace)))
             }
             _ if scope.path == cgroup_of("self")? => {
                 Err(CgroupError::Ours { pid, cgroup: scope.path })
@@ -81,7 +77,7 @@ impl Scope {
         }
         let directory = host::cgroup2_mount()?.join(path.strip_prefix("/").unwrap_or(&path));
         let id = fs::metadata(&directory).map_err(CgroupError::io(&directory))?.ino();
-        Ok(Scope { directory, path, id, depth, pid_namespace: None, first_began: 0 })
+        Ok(Scope { directory, path, id, depth, pid_namespace: None })
     }
 
     /// How many processes are in the cgroup itself; 0 when it is gone.

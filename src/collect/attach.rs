@@ -206,7 +206,6 @@ fn register(
         cgroup: scope.id,
         depth: scope.depth,
         pid_namespace: scope.pid_namespace,
-        first_began: scope.first_began,
         owner: super::owner(settings),
     };
     let load = || {
@@ -221,6 +220,8 @@ fn register(
         Err(TraceError::Unloaded) => load()?.register(&key, settings.ring_bytes),
         registered => registered,
     };
+    // What it maps goes with this process: of a hook, at once and with all else.
+    std::mem::forget(probes);
     Ok(registered.map(drop)?)
 }
 

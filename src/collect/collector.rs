@@ -13,6 +13,7 @@ use crate::{
     cgroup::{self, CgroupError, Populated, Scope},
     config::Settings,
     confine::{Calls, Kept, Privileges, Reach, confine},
+    host,
     oci::ContainerId,
     report::model::Container,
     trace::{self, Drain, ProbeSet, spawn_into, trim_heap},
@@ -25,11 +26,11 @@ use nix::sys::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
     ffi::{CString, OsStr},
-    fs::File,
+    fs::{self, File},
     io,
     os::{
         fd::{AsFd, OwnedFd, RawFd},
-        unix::ffi::OsStrExt as _,
+        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     },
     path::Path,
     process,
@@ -136,6 +137,9 @@ pub fn collect(settings: &Settings, id: &ContainerId) -> Result<(), CollectError
     let probes = open_probes(settings)?;
     let slot = probes.slot_of(attachment.attached.container.cgroup_id);
     attachment.registered(slot.and_then(|slot| probes.registered(slot)));
+    if let Some((slot, began)) = slot.zip(first_began(attachment.attached.pid)) {
+        probes.set_first(slot, began);
+    }
     let drain = slot.map(|slot| Drain::open(&probes, slot)).transpose()?;
     let container = &attachment.attached.container;
     let end = End::watch(&attachment)?;
@@ -232,6 +236,14 @@ fn held_namespace() -> Option<u64> {
     rustix::fs::fstat(io::stdin()).ok().map(|stat| stat.st_ino)
 }
 
+/// When the first process of that namespace began, in clock ticks since boot; `None` once it is
+/// gone, and its pid may be another's.
+fn first_began(pid: u32) -> Option<u64> {
+    let began = host::began(pid);
+    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino();
+    began.filter(|_| held_namespace() == Some(namespace))
+}
+
 fn has_exited(pidfd: &OwnedFd) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
@@ -294,7 +306,7 @@ fn wait(epoll: &Epoll, events: &mut [EpollEvent], timeout: EpollTimeout) -> nix:
 
 /// Closes every descriptor above standard error.
 fn close_inherited() {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
     let open: Vec<RawFd> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for fd in open.into_iter().filter(|fd| *fd > 2) {

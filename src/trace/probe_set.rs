@@ -37,9 +37,6 @@ pub struct ScopeKey {
     pub depth: u32,
     /// Inode number of the pid namespace, where the container has its own.
     pub pid_namespace: Option<u32>,
-    /// When the first process of that namespace began, in clock ticks since boot: numbers
-    /// of namespaces are used again. 0 when it is not known.
-    pub first_began: u64,
     /// Whose it is: several configurations can share one probe set.
     pub owner: u32,
 }
@@ -158,6 +155,13 @@ impl ProbeSet {
         Some(self.slots.get(id).registered.load(Ordering::Acquire)).filter(|at| *at != 0)
     }
 
+    /// Notes when the first process of the pid namespace of a slot's scope began, in clock ticks
+    /// since boot: numbers of namespaces are used again. Who registers it does not wait for that;
+    /// the number is its own as long as somebody holds the namespace.
+    pub fn set_first(&self, id: SlotId, began: u64) {
+        self.slots.get(id).first.store(began, Ordering::Release);
+    }
+
     fn insert_keys(&self, key: &ScopeKey, id: SlotId) -> Result<(), TraceError> {
         let value = id.0.to_ne_bytes();
         if let Some(inum) = key.pid_namespace {
@@ -236,7 +240,6 @@ impl ProbeSet {
         // At once: a slot that names its cgroup is found again whoever dies here.
         let slot = self.slots.get(id);
         slot.cgroup.store(key.cgroup, Ordering::Release);
-        slot.first.store(key.first_began, Ordering::Release);
         slot.pid_namespace.store(key.pid_namespace.unwrap_or(0), Ordering::Release);
         slot.owner.store(key.owner, Ordering::Release);
         if vacant {
