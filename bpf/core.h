@@ -43,6 +43,16 @@ enum {
 	BPF_RB_RING_SIZE = 1,
 };
 
+/* Not asked for: it has been so since 4.15. */
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+/*
+ * Each of these that a field is read of costs the first hook a search through all of the kernel's
+ * types.
+ */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef struct {
@@ -64,11 +74,8 @@ struct kernfs_node {
 struct cgroup {
 	int level;
 	struct kernfs_node *kn;
-	struct cgroup *ancestors[0]; /* 6.1 */
-};
-
-struct cgroup___before_6_1 {
-	__u64 ancestor_ids[0];
+	struct cgroup *ancestors[0]; /* since 6.1 */
+	__u64 ancestor_ids[0];	     /* before */
 };
 
 struct css_set {
@@ -84,11 +91,6 @@ struct task_struct;
 struct pid_namespace {
 	struct ns_common ns;
 	struct task_struct *child_reaper;
-};
-
-struct upid {
-	int nr;
-	struct pid_namespace *ns;
 };
 
 struct pid {

@@ -22,17 +22,16 @@ __noinline int step_up(__u64 root, __u64 root_mount)
 {
 	struct scratch *scratch = get_scratch();
 	struct dentry *dentry, *parent;
-	struct vfsmount *vfsmount;
+	struct mount *mount;
 	__u32 length, offset;
 
 	if (!scratch)
 		return STEP_CUT;
 	dentry = (void *)scratch->dentry;
-	vfsmount = (void *)scratch->vfsmount;
+	mount = (void *)scratch->vfsmount - bpf_core_field_offset(struct mount, mnt);
 	if (scratch->dentry == root && scratch->vfsmount == root_mount)
 		return STEP_DONE;
-	if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
-		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
 		if (mount == above)

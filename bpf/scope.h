@@ -14,10 +14,9 @@
 /* A call of its own: inlined, its relocation would be hoisted to where newer kernels reach it. */
 static __noinline __u64 ancestor_id_before_6_1(struct cgroup *cgroup, __u32 depth)
 {
-	struct cgroup___before_6_1 *old = (void *)cgroup;
 	__u64 id = 0;
 
-	bpf_probe_read_kernel(&id, sizeof(id), (void *)&old->ancestor_ids + depth * sizeof(id));
+	bpf_probe_read_kernel(&id, sizeof(id), (void *)&cgroup->ancestor_ids + depth * sizeof(id));
 	return id;
 }
 
@@ -37,7 +36,7 @@ static __always_inline struct upid pid_at(struct pid *pid, __u32 level)
 	struct upid number = {};
 
 	bpf_probe_read_kernel(&number, sizeof(number),
-			      (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
+			      (void *)&pid->numbers + level * sizeof(number));
 	return number;
 }
 
@@ -58,8 +57,9 @@ static __always_inline struct upid pid_at(struct pid *pid, __u32 level)
 __noinline int number_at(__u64 pid_address, __u32 level, __u32 inum)
 {
 	struct upid number = pid_at((void *)pid_address, level);
+	struct pid_namespace *namespace = number.ns;
 
-	return BPF_CORE_READ(number.ns, ns.inum) == inum ? number.nr : 0;
+	return BPF_CORE_READ(namespace, ns.inum) == inum ? number.nr : 0;
 }
 
 /* The pid's number in the namespace `inum`, or 0 when it is not in it. */
