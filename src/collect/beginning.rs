@@ -1,12 +1,37 @@
-//! The first lines of a run's log and event file. Who collects first writes them, and not the
-//! hook: a container's start does not wait for files on a disk.
+//! A run's directory, and the first lines of its log and event file. Who collects first makes them, and not
+//! the hook: a container's start does not wait for files on a disk.
 
-use super::{CollectError, attachment::Attachment, directory::Directory, file};
-use crate::{annotation::Log, execlog};
+use super::{
+    CollectError, attachment::Attachment, collector::PID, containers_directory,
+    directory::Directory, file,
+};
+use crate::{annotation::Log, config::Settings, execlog};
 use std::{
     fs::File,
     io::{self, Write as _},
 };
+
+/// Makes the directory of its log and report, unless there was a collector at work: that has
+/// made it first, and said in the run directory only then that it is there.
+pub(super) fn make_directory(
+    settings: &Settings,
+    run: &Directory,
+    attachment: &Attachment,
+) -> Result<(), CollectError> {
+    if run.read(PID)?.is_none() {
+        create_directory(settings, attachment)?;
+    }
+    Ok(())
+}
+
+/// The directory of its log and report; `None` when it is there already.
+pub(super) fn create_directory(
+    settings: &Settings,
+    attachment: &Attachment,
+) -> Result<Option<Directory>, CollectError> {
+    let parent = containers_directory(settings);
+    Directory::create(&parent, &attachment.directory, settings.group.as_deref())
+}
 
 /// Writes those that are not there. Of a run that has a report, or was lost, nothing begins any
 /// more; one of which nothing was recorded has no first line in its log.

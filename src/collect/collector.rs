@@ -4,10 +4,11 @@
 use super::{
     CollectError,
     attachment::Attachment,
+    beginning::make_directory,
     end::{Ending, release, report},
     evidence,
     lock::Lock,
-    session::{Session, make_directory},
+    session::Session,
 };
 use crate::{
     cgroup::{self, CgroupError, Populated, Scope},

@@ -4,13 +4,14 @@ use super::{
     CollectError,
     account::{self, Account, account},
     attachment::Attachment,
+    beginning::make_directory,
     clock,
     collector::{End, PID, spawn_exporter},
     conclusion::{Written, is_concluded},
     directory::Directory,
     file,
     lock::{Busy, Held, Lock, Waited},
-    session::{Session, make_directory},
+    session::Session,
 };
 use crate::{
     config::Settings,

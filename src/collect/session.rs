@@ -3,9 +3,9 @@
 use super::{
     CollectError,
     attachment::Attachment,
-    beginning::begin,
+    beginning::{begin, create_directory},
     build, clock,
-    collector::{PID, path_of},
+    collector::path_of,
     directory::Directory,
     evidence::{self, Rules},
     file,
@@ -550,28 +550,6 @@ impl Session {
             self.failures.push(reason);
         }
     }
-}
-
-/// Makes the directory of its log and report, unless there was a collector at work: that has
-/// made it first, and said in the run directory only then that it is there.
-pub(super) fn make_directory(
-    settings: &Settings,
-    run: &Directory,
-    attachment: &Attachment,
-) -> Result<(), CollectError> {
-    if run.read(PID)?.is_none() {
-        create_directory(settings, attachment)?;
-    }
-    Ok(())
-}
-
-/// `None` when it is there.
-fn create_directory(
-    settings: &Settings,
-    attachment: &Attachment,
-) -> Result<Option<Directory>, CollectError> {
-    let parent = super::containers_directory(settings);
-    Directory::create(&parent, &attachment.directory, settings.group.as_deref())
 }
 
 /// Fills in what bundle and engine tell and is too slow for the hook. The bundle is there

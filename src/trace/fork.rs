@@ -126,7 +126,6 @@ fn clone(cgroup: Option<BorrowedFd<'_>>, child: &Child<'_>) -> Option<i32> {
 ///
 /// # Safety
 /// `arguments` name a stack of its own; it, and all that `begin` reads, stay where they are.
-#[cfg(target_arch = "x86_64")]
 unsafe fn clone3<'a>(
     arguments: &libc::clone_args,
     begin: extern "C" fn(&'a Child<'a>) -> !,
@@ -134,6 +133,7 @@ unsafe fn clone3<'a>(
 ) -> i64 {
     let result: i64;
     // SAFETY: as above; the child has the registers of its parent, but for its result and stack.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!(
             "syscall",
@@ -153,18 +153,8 @@ unsafe fn clone3<'a>(
             out("r11") _,
         );
     }
-    result
-}
-
-/// As above.
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone3<'a>(
-    arguments: &libc::clone_args,
-    begin: extern "C" fn(&'a Child<'a>) -> !,
-    child: &'a Child<'a>,
-) -> i64 {
-    let result: i64;
     // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!(
             "svc #0",
